@@ -1,0 +1,123 @@
+# zdm: zero-downtime schema changes inside PostgreSQL
+#
+# Build, install and test targets, and the ordered lists of what the extension is made of.
+#
+#   make && make install          as with any PGXS extension (PG_CONFIG=... to choose the server)
+#   make installcheck             regression tests against a running server
+#   make check                    all tests in throwaway servers; installs nothing into the system's
+#                                 PostgreSQL; SUITES="regress isolation tap", TESTS="name ..." to select
+#   make demo | bench             see test/demo and test/bench
+#   make lint | indent | indent-check
+#   make deps                     find or install what the targets above need
+
+EXTENSION = zdm
+MODULE_big = zdm
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'.*/\1/p" $(dir $(firstword $(MAKEFILE_LIST)))zdm.control)
+MIN_PG = 15
+
+# Where this Makefile lives; differs from the current folder in a VPATH build.
+top := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+in_top = $(sort $(patsubst $(top)/%,%,$(wildcard $(addprefix $(top)/,$(1)))))
+names_in = $(basename $(notdir $(call in_top,$(1))))
+
+# ---- what the module is made of, room by room, lowest layer first ----
+
+SRCS = $(call in_top,src/*.c src/*/*.c)
+HDRS = $(call in_top,src/*.h src/*/*.h)
+OBJS = $(SRCS:.c=.o)
+PG_CPPFLAGS = -I$(top)/src
+
+# ---- the install script: its parts in the order they are run ----
+
+SQL_PART_ORDER = \
+	src/core/core.sql \
+	src/job/job.sql \
+	src/throttle/throttle.sql \
+	src/backfill/backfill.sql \
+	src/worker/worker.sql \
+	src/job/views.sql
+SQL_PARTS = $(foreach part,$(SQL_PART_ORDER),$(call in_top,$(part)))
+
+DATA_built = build/zdm--$(EXTVERSION).sql
+DATA = $(call in_top,src/upgrade/zdm--*--*.sql)
+
+# ---- tests; those that need zdm in shared_preload_libraries run in "make check" only ----
+
+REGRESS_PRELOAD =
+REGRESS = $(filter-out $(REGRESS_PRELOAD),$(call names_in,sql/*.sql))
+ISOLATION_PRELOAD =
+ISOLATION = $(filter-out $(ISOLATION_PRELOAD),$(call names_in,test/isolation/specs/*.spec))
+ISOLATION_OPTS = --inputdir=$(top)/test/isolation
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+EXTRA_CLEAN = build
+
+# ---- targets that need no server headers (they find or install them themselves) ----
+
+DEV_GOALS = check demo bench deps lint indent indent-check typedefs lists
+GOALS = $(or $(MAKECMDGOALS),all)
+
+ifeq ($(filter-out $(DEV_GOALS),$(GOALS)),)
+
+.PHONY: $(DEV_GOALS)
+
+check:
+	@$(top)/test/check.sh
+demo:
+	@$(top)/test/demo/run.sh
+bench:
+	@$(top)/test/bench/run.sh
+deps:
+	@$(top)/test/lib/deps.sh
+lint:
+	@$(top)/test/lint/run.sh
+indent:
+	@$(top)/test/lint/indent.sh
+indent-check:
+	@$(top)/test/lint/indent.sh check
+typedefs:
+	@$(top)/test/lint/typedefs.sh
+
+# The lists above for scripts: one "NAME: words" line each.
+lists:
+	@echo 'regress: $(REGRESS) $(REGRESS_PRELOAD)'
+	@echo 'isolation: $(ISOLATION) $(ISOLATION_PRELOAD)'
+	@echo 'sources: $(SRCS)'
+	@echo 'sql_parts: $(SQL_PARTS)'
+
+else ifneq ($(filter $(DEV_GOALS),$(GOALS)),)
+
+$(error run "make $(filter $(DEV_GOALS),$(GOALS))" in a make command of its own)
+
+else # ---- PGXS ----
+
+PG_CONFIG ?= pg_config
+PG_MAJOR := $(shell $(PG_CONFIG) --version 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+ifeq ($(PG_MAJOR),)
+$(error "$(PG_CONFIG)" cannot be run: install PostgreSQL $(MIN_PG) or newer with its server headers ("make deps"), or set PG_CONFIG)
+endif
+ifneq ($(shell test $(PG_MAJOR) -ge $(MIN_PG) && echo ok),ok)
+$(error zdm needs PostgreSQL $(MIN_PG) or newer, but "$(PG_CONFIG)" belongs to PostgreSQL $(PG_MAJOR): set PG_CONFIG)
+endif
+ifeq ($(wildcard $(PGXS)),)
+$(error the server headers of PostgreSQL $(PG_MAJOR) are missing: install them ("make deps"), or set PG_CONFIG)
+endif
+
+include $(PGXS)
+
+# Any header may change any object: the project is small enough to rebuild all.
+$(OBJS) $(OBJS:.o=.bc): $(addprefix $(top)/,$(HDRS)) | build/folders
+
+build/folders:
+	@mkdir -p build $(sort $(dir $(OBJS)))
+	@touch $@
+
+$(DATA_built): $(addprefix $(top)/,$(SQL_PARTS)) $(top)/Makefile $(top)/zdm.control | build/folders
+	@{ printf '%s\n' '\echo Use "CREATE EXTENSION zdm" to load this file. \quit' && \
+	   for part in $(addprefix $(top)/,$(SQL_PARTS)); do echo && cat "$$part" || exit 1; done; } >$@.new
+	@mv $@.new $@
+
+endif

@@ -1,0 +1,238 @@
+/*
+ * api.c
+ *	  zdm.start_backfill(): checks a definition and enqueues it.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relation.h"
+#include "backfill/clause.h"
+#include "backfill/query.h"
+#include "backfill/spec.h"
+#include "backfill/target.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "core/args.h"
+#include "core/catalog.h"
+#include "core/identity.h"
+#include "fmgr.h"
+#include "job/job.h"
+#include "job/queue.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#define MAX_NAME_LENGTH 200
+
+PG_FUNCTION_INFO_V1(zdm_start_backfill);
+
+enum
+{
+	ARG_TARGET, ARG_SET, ARG_FILTER, ARG_NAME, ARG_FIRE_TRIGGERS,
+	ARG_ANALYZE, ARG_MAX_QUARANTINE, ARG_MAX_SWEEPS
+};
+
+static char *
+text_arg(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+static int
+int_arg(FunctionCallInfo fcinfo, int argno, const char *argname, int least)
+{
+	int			value;
+
+	zdm_args_not_null(fcinfo, argno, argname);
+	value = PG_GETARG_INT32(argno);
+	if (value < least)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be at least %d, not %d", argname, least, value),
+				 errhint("Leave it out for the default.")));
+	return value;
+}
+
+static ZdmBackfillSpec *
+spec_from_args(FunctionCallInfo fcinfo, Relation rel)
+{
+	ZdmBackfillSpec *spec = palloc0(sizeof(ZdmBackfillSpec));
+
+	zdm_args_not_null(fcinfo, ARG_SET, "set_clause");
+	zdm_args_not_null(fcinfo, ARG_FIRE_TRIGGERS, "fire_triggers");
+	zdm_args_not_null(fcinfo, ARG_ANALYZE, "analyze_after");
+	spec->target = RelationGetRelid(rel);
+	spec->target_name = pstrdup(RelationGetRelationName(rel));
+	spec->set_clause = text_arg(fcinfo, ARG_SET);
+	spec->filter = text_arg(fcinfo, ARG_FILTER);
+	spec->fire_triggers = PG_GETARG_BOOL(ARG_FIRE_TRIGGERS);
+	spec->analyze_after = PG_GETARG_BOOL(ARG_ANALYZE);
+	spec->max_quarantine = int_arg(fcinfo, ARG_MAX_QUARANTINE, "max_quarantine", 0);
+	spec->max_sweeps = int_arg(fcinfo, ARG_MAX_SWEEPS, "max_sweeps", 1);
+	zdm_spec_record_settings(spec);
+	return spec;
+}
+
+/* table.column:hash of the definition */
+static char *
+derive_name(const ZdmBackfillSpec *spec, const ZdmClauseFacts *facts)
+{
+	char	   *definition = psprintf("%u\n%s\n%s\n%d", spec->target, spec->set_clause,
+									  spec->filter ? spec->filter : "", spec->fire_triggers);
+	uint32		hash = hash_bytes((unsigned char *) definition, strlen(definition));
+
+	return psprintf("%s.%s:%08x", spec->target_name, facts->first_column, hash);
+}
+
+static char *
+name_arg(FunctionCallInfo fcinfo, const ZdmBackfillSpec *spec, const ZdmClauseFacts *facts)
+{
+	char	   *name = text_arg(fcinfo, ARG_NAME);
+
+	if (name == NULL)
+		return derive_name(spec, facts);
+	if (name[0] == '\0' || pg_mbstrlen(name) > MAX_NAME_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name must have 1 to %d characters", MAX_NAME_LENGTH),
+				 errhint("Leave it out to have one derived from the definition.")));
+	return name;
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return (a == NULL || b == NULL) ? a == b : strcmp(a, b) == 0;
+}
+
+/* What differs between a job and a definition; NULL when nothing does. */
+static char *
+difference(const ZdmJob *job, const ZdmBackfillSpec *there, const ZdmBackfillSpec *here)
+{
+	if (there == NULL)
+		return psprintf("It is a job of kind \"%s\".", job->kind);
+	if (job->is_local && job->target != here->target)
+		return psprintf("Its target was another table, named \"%s.%s\".",
+						job->target_schema, job->target_name);
+	if (!same_text(there->set_clause, here->set_clause))
+		return psprintf("Its set_clause is: %s", there->set_clause);
+	if (!same_text(there->filter, here->filter))
+		return psprintf("Its filter is: %s", there->filter ? there->filter : "(none)");
+	if (there->fire_triggers != here->fire_triggers)
+		return psprintf("Its fire_triggers is %s.", there->fire_triggers ? "true" : "false");
+	return NULL;
+}
+
+static void
+notice_existing(const ZdmJob *job)
+{
+	if (job->state == ZDM_JOB_FAILED || job->state == ZDM_JOB_CANCELLED)
+		ereport(NOTICE,
+				(errmsg("job " INT64_FORMAT " (\"%s\") exists and is %s",
+						job->id, job->name, zdm_job_state_name(job->state)),
+				 errhint("Use zdm.retry_job(" INT64_FORMAT ") to continue it.", job->id)));
+	else if (job->state == ZDM_JOB_PAUSED)
+		ereport(NOTICE,
+				(errmsg("job " INT64_FORMAT " (\"%s\") exists and is paused", job->id, job->name),
+				 errhint("Use zdm.resume_job(" INT64_FORMAT ") to continue it.", job->id)));
+	else if (job->state == ZDM_JOB_DONE)
+		ereport(NOTICE,
+				(errmsg("job " INT64_FORMAT " (\"%s\") is already done", job->id, job->name),
+				 errhint("Give another name to run the same backfill again.")));
+}
+
+/* The id of the job that has the name, if it has the definition too. */
+static int64
+existing_job(const char *name, const ZdmBackfillSpec *spec)
+{
+	ZdmJob	   *job = zdm_job_load_by_name(name);
+	Oid			owner;
+	char	   *differs;
+
+	if (job == NULL)
+		return 0;
+	owner = get_role_oid(job->owner, true);
+	if (OidIsValid(owner) && !has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("job \"%s\" exists and belongs to another role", name),
+				 errhint("Give another name.")));
+	differs = difference(job, strcmp(job->kind, "backfill") == 0 ? zdm_spec_load(job->id) : NULL,
+						 spec);
+	if (differs)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("job \"%s\" exists with another definition", name),
+				 errdetail("%s", differs),
+				 errhint("Give another name, or repeat the definition of job " INT64_FORMAT ".", job->id)));
+	notice_existing(job);
+	return job->id;
+}
+
+static void
+notice_no_preload(void)
+{
+	if (!zdm_queue_is_preloaded())
+		ereport(NOTICE,
+				(errmsg("the job will not be resumed by itself after a restart of the server"),
+				 errdetail("zdm is not in shared_preload_libraries, so there is no launcher."),
+				 errhint("Add zdm to shared_preload_libraries and restart the server; or call zdm.resume_job() after a restart.")));
+}
+
+static int64
+create_job(const char *name, const ZdmBackfillSpec *spec, Relation rel)
+{
+	int64		job_id = zdm_job_create(name, "backfill", spec->target, rel->rd_rel->relowner);
+
+	if (job_id == 0)
+	{
+		/* another session was faster */
+		job_id = existing_job(name, spec);
+		if (job_id == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("job \"%s\" was created by a concurrent transaction", name),
+					 errhint("Try again.")));
+		return job_id;
+	}
+	zdm_spec_store(job_id, spec);
+	zdm_spec_store_estimate(job_id, zdm_query_estimate_rows(spec, rel));
+	notice_no_preload();
+	return job_id;
+}
+
+/*
+ * zdm.start_backfill(target regclass, set_clause text, filter text, name text,
+ * fire_triggers boolean, analyze_after boolean, max_quarantine int,
+ * max_sweeps int)
+ */
+Datum
+zdm_start_backfill(PG_FUNCTION_ARGS)
+{
+	Relation	rel;
+	ZdmBackfillSpec *spec;
+	ZdmClauseFacts *facts;
+	char	   *name;
+	int64		job_id;
+
+	zdm_args_not_null(fcinfo, ARG_TARGET, "target");
+	zdm_require_writable("zdm.start_backfill()");
+	rel = zdm_target_open(PG_GETARG_OID(ARG_TARGET));
+	zdm_target_check(rel);
+	spec = spec_from_args(fcinfo, rel);
+	zdm_clause_parse(spec);
+	zdm_clause_check(spec, rel);
+	facts = zdm_query_facts(spec, rel);
+	zdm_target_check_clauses(spec, rel, facts);
+
+	name = name_arg(fcinfo, spec, facts);
+	job_id = existing_job(name, spec);
+	if (job_id == 0)
+		job_id = create_job(name, spec, rel);
+	zdm_queue_request();
+	relation_close(rel, NoLock);
+	PG_RETURN_INT64(job_id);
+}

@@ -1,0 +1,271 @@
+/*
+ * backfill.c
+ *	  The kind of job "backfill", from start to end: quarantined rows, sweeps,
+ *	  proof, ANALYZE.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "backfill/backfill.h"
+#include "backfill/leaf.h"
+#include "backfill/pause.h"
+#include "backfill/proof.h"
+#include "backfill/stripes.h"
+#include "backfill/sweep.h"
+#include "backfill/verdict.h"
+#include "core/identity.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#define FIRST_BATCH_BLOCKS 64
+#define LARGEST_BATCH_BLOCKS 8192
+
+/* between two sweeps beyond max_sweeps */
+#define SHORTEST_REST_MS 1000.0
+#define LONGEST_REST_MS 60000.0
+#define REST_FACTOR 10
+
+/* Full-page images are half of the WAL of a backfill. */
+static void
+turn_on_wal_compression(void)
+{
+	const char *now = GetConfigOption("wal_compression", false, false);
+
+	if (strcmp(now, "off") != 0)
+		return;
+	if (!zdm_try_session_setting("wal_compression", "lz4"))
+		(void) zdm_try_session_setting("wal_compression", "zstd");
+}
+
+/* Load everything the run needs.  In a transaction of its own. */
+static void
+load(ZdmRun *run)
+{
+	MemoryContext old;
+
+	StartTransactionCommand();
+	old = MemoryContextSwitchTo(run->run_mcxt);
+	run->spec = zdm_spec_load(run->job->id);
+	if (run->spec == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("job " INT64_FORMAT " has no row in zdm.backfill", run->job->id)));
+	zdm_cursor_load(run->job->id, &run->cursor, run->run_mcxt);
+	run->cursor.note = NULL;
+	run->owner = get_role_oid(run->job->owner, false);
+	MemoryContextSwitchTo(old);
+	CommitTransactionCommand();
+}
+
+static ZdmRun *
+create_run(const ZdmJob *job)
+{
+	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "zdm backfill",
+											   ALLOCSET_DEFAULT_SIZES);
+	ZdmRun	   *run = MemoryContextAllocZero(mcxt, sizeof(ZdmRun));
+
+	run->run_mcxt = mcxt;
+	run->batch_mcxt = AllocSetContextCreate(mcxt, "zdm batch", ALLOCSET_DEFAULT_SIZES);
+	run->job = job;
+	INSTR_TIME_SET_CURRENT(run->rate_since);
+	zdm_pace_init(&run->pace, FIRST_BATCH_BLOCKS, LARGEST_BATCH_BLOCKS);
+	zdm_stripes_init(run);
+	return run;
+}
+
+/* what a small transaction that only changes the cursor does to it */
+typedef void (*CursorChange) (ZdmRun *run, ZdmCursor *next);
+
+static ZdmVerdict
+change_body(ZdmRun *run, void *arg)
+{
+	ZdmCursor	next = run->cursor;
+
+	(*(CursorChange *) arg) (run, &next);
+	zdm_cursor_store(&next);
+	run->cursor = next;
+	return ZDM_DONE;
+}
+
+static bool
+change_cursor(ZdmRun *run, CursorChange change)
+{
+	ZdmVerdict	verdict;
+	ZdmError   *error;
+
+	while ((verdict = zdm_txn(run, 0, change_body, &change, &error)) != ZDM_DONE)
+	{
+		if (!zdm_verdict_try_again(run, run->spec->target, verdict, error))
+			return false;
+	}
+	return true;
+}
+
+static void
+first_sweep(ZdmRun *run, ZdmCursor *next)
+{
+	zdm_cursor_begin_sweep(next, zdm_leaf_total_blocks(run->spec->target));
+}
+
+static void
+next_sweep(ZdmRun *run, ZdmCursor *next)
+{
+	next->sweep++;
+	first_sweep(run, next);
+}
+
+static void
+enter_proof(ZdmRun *run, ZdmCursor *next)
+{
+	next->phase = ZDM_PHASE_PROOF;
+	next->seconds_left = -1;
+}
+
+static void
+store_as_is(ZdmRun *run, ZdmCursor *next)
+{
+}
+
+/* Why rows are left although every row had its turns. */
+static const char *
+why_left(const ZdmRun *run)
+{
+	if (run->cursor.sweep_skipped > 0)
+		return "rows that other transactions keep locked (see pg_locks and pg_stat_activity for old transactions)";
+	return "the application keeps writing rows that match the filter"
+		" (give the column a default, write it in the application, or add a trigger that fills it)";
+}
+
+/* Sweeps beyond max_sweeps come rarely. */
+static bool
+rest_between_sweeps(ZdmRun *run, instr_time sweep_start)
+{
+	instr_time	now;
+	double		ms;
+
+	if (run->cursor.sweep < run->spec->max_sweeps)
+		return true;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, sweep_start);
+	ms = INSTR_TIME_GET_MILLISEC(now) * REST_FACTOR;
+	zdm_say_waiting(run, why_left(run));
+	return zdm_pause(run, Min(Max(ms, SHORTEST_REST_MS), LONGEST_REST_MS));
+}
+
+/* True when nothing is left; false when another sweep is needed. */
+static bool
+nothing_is_left(ZdmRun *run)
+{
+	bool		found_nothing = run->cursor.sweep > 1 &&
+		run->cursor.sweep_rows == 0 && run->cursor.sweep_skipped == 0;
+
+	switch (zdm_proof(run))
+	{
+		case ZDM_PROOF_CLEAN:
+			return true;
+		case ZDM_PROOF_TOO_LONG:
+			return found_nothing;
+		case ZDM_PROOF_LEFT:
+		case ZDM_PROOF_ENDED:
+			break;
+	}
+	return false;
+}
+
+/* Sweep until nothing is left.  False when the run has ended before. */
+static bool
+sweep_until_done(ZdmRun *run)
+{
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	for (;;)
+	{
+		if (run->cursor.phase == ZDM_PHASE_SWEEP)
+		{
+			if (!zdm_sweep(run) || !change_cursor(run, enter_proof))
+				return false;
+		}
+		if (nothing_is_left(run))
+			return true;
+		if (run->ended || !rest_between_sweeps(run, start))
+			return false;
+		INSTR_TIME_SET_CURRENT(start);
+		if (!change_cursor(run, next_sweep))
+			return false;
+	}
+}
+
+static ZdmVerdict
+analyze_body(ZdmRun *run, void *arg)
+{
+	char	   *name = get_rel_name(run->spec->target);
+	char	   *sql;
+
+	if (name == NULL)
+		return ZDM_DONE;
+	sql = psprintf("ANALYZE %s",
+				   quote_qualified_identifier(get_namespace_name(get_rel_namespace(run->spec->target)), name));
+	SPI_connect();
+	(void) SPI_execute(sql, false, 0);
+	SPI_finish();
+	return ZDM_DONE;
+}
+
+/* The data is right without it: a failure is noted, no more. */
+static void
+analyze(ZdmRun *run)
+{
+	ZdmError   *error;
+
+	if (run->spec->analyze_after &&
+		zdm_txn(run, 0, analyze_body, NULL, &error) > ZDM_SLOW)
+		zdm_note_event(run, "analyze failed", error->message);
+}
+
+static void
+finish(ZdmRun *run)
+{
+	analyze(run);
+	if (!change_cursor(run, store_as_is))
+		return;
+	if (run->quarantined == 0)
+	{
+		zdm_run_end(run, ZDM_RUN_DONE, NULL);
+		return;
+	}
+	zdm_run_end(run, ZDM_RUN_FAILED,
+				zdm_error_make(run->batch_mcxt, ERRCODE_DATA_EXCEPTION,
+							   "The rows and their errors are in zdm.quarantine. Mend them or the expression, then use zdm.retry_job().",
+							   "all rows are converted but %d, which could not be",
+							   run->quarantined));
+}
+
+/*
+ * Run a backfill to its end, or until somebody stops it.  Outside of any
+ * transaction, with the job's lock held.
+ */
+ZdmRunOutcome
+zdm_backfill_run(const ZdmJob *job)
+{
+	ZdmRun	   *run = create_run(job);
+
+	zdm_txn_init();
+	zdm_query_init();
+	turn_on_wal_compression();
+	load(run);
+
+	if (run->cursor.blocks_total == 0 && run->cursor.leaf == InvalidOid)
+		(void) change_cursor(run, first_sweep);
+	if (!run->ended)
+		zdm_retry_quarantined(run);
+	if (!run->ended && sweep_until_done(run))
+		finish(run);
+	zdm_say_working(run);
+	return run->outcome;
+}

@@ -1,0 +1,190 @@
+/*
+ * clause.c
+ *	  set_clause and filter: from text to parse trees, each by itself.
+ *
+ * Each text is parsed by PostgreSQL's parser as a whole statement of its own
+ * (UPDATE t SET <set_clause>, SELECT WHERE <filter>), and is accepted only
+ * when that statement has the one part that we asked for and nothing else.
+ * So neither text can reach into the other, whatever comments, quotes or
+ * parentheses it has: the statement that runs is put together from the trees.
+ */
+#include "postgres.h"
+
+#include "backfill/clause.h"
+#include "compat/query.h"
+#include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
+#include "parser/analyze.h"
+#include "parser/parser.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#define SET_PREFIX "UPDATE t SET "
+#define FILTER_PREFIX "SELECT WHERE "
+
+/* what to run under with_clause_errors() */
+typedef void (*ClauseStep) (void *arg);
+
+/*
+ * Run step; an error of it gets the clause as its text, a position in that
+ * text, and a hint when it has none.
+ */
+static void
+with_clause_errors(ClauseStep step, void *arg, const char *argname,
+				   const char *clause, int prefix_len)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		step(arg);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		if (edata->cursorpos > prefix_len)
+		{
+			edata->internalpos = edata->cursorpos - prefix_len;
+			edata->internalquery = pstrdup(clause);
+		}
+		edata->cursorpos = 0;
+		if (edata->hint == NULL)
+			edata->hint = psprintf("Check %s; it is parsed by itself, as in \"%s\".", argname,
+								   prefix_len == strlen(SET_PREFIX) ?
+								   "a = b + 1, c = 'x'" : "a IS NULL AND b > 0");
+		ReThrowError(edata);
+	}
+	PG_END_TRY();
+}
+
+typedef struct ParseArg
+{
+	const char *sql;
+	List	   *stmts;
+} ParseArg;
+
+static void
+parse_step(void *arg)
+{
+	ParseArg   *parse = arg;
+
+	parse->stmts = raw_parser(parse->sql, RAW_PARSE_DEFAULT);
+}
+
+static Node *
+parse_alone(const char *prefix, const char *clause, const char *argname)
+{
+	ParseArg	parse = {psprintf("%s%s", prefix, clause), NIL};
+
+	with_clause_errors(parse_step, &parse, argname, clause, strlen(prefix));
+	if (list_length(parse.stmts) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("%s must not contain a second statement", argname),
+				 errhint("Remove the semicolon and what follows it.")));
+	return linitial_node(RawStmt, parse.stmts)->stmt;
+}
+
+static void
+refuse_part(const char *argname, const char *part, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_SYNTAX_ERROR),
+			 errmsg("%s must not contain %s", argname, part),
+			 errhint("%s", hint)));
+}
+
+static List *
+parse_set_clause(const char *clause)
+{
+	Node	   *node = parse_alone(SET_PREFIX, clause, "set_clause");
+	UpdateStmt *stmt = castNode(UpdateStmt, node);
+
+	if (stmt->whereClause)
+		refuse_part("set_clause", "WHERE", "Give the condition as filter.");
+	if (stmt->fromClause)
+		refuse_part("set_clause", "FROM", "Use a sub-select: a = (SELECT ... WHERE ...).");
+	if (zdm_compat_has_returning(stmt))
+		refuse_part("set_clause", "RETURNING", "A backfill returns no rows.");
+	return stmt->targetList;
+}
+
+static Node *
+parse_filter(const char *clause)
+{
+	Node	   *node = parse_alone(FILTER_PREFIX, clause, "filter");
+	SelectStmt *stmt = castNode(SelectStmt, node);
+	const char *hint = "Give one condition, as after WHERE.";
+
+	if (stmt->op != SETOP_NONE || stmt->whereClause == NULL)
+		refuse_part("filter", "UNION, INTERSECT or EXCEPT", hint);
+	if (stmt->groupClause || stmt->havingClause || stmt->windowClause)
+		refuse_part("filter", "GROUP BY, HAVING or WINDOW", hint);
+	if (stmt->sortClause || stmt->limitCount || stmt->limitOffset)
+		refuse_part("filter", "ORDER BY, LIMIT or OFFSET", hint);
+	if (stmt->lockingClause || stmt->intoClause || stmt->withClause || stmt->fromClause)
+		refuse_part("filter", "FOR UPDATE, INTO, WITH or FROM", hint);
+	return stmt->whereClause;
+}
+
+/*
+ * Fill in spec's trees from its texts.  Errors with SYNTAX_ERROR.
+ */
+void
+zdm_clause_parse(ZdmBackfillSpec *spec)
+{
+	spec->set_list = parse_set_clause(spec->set_clause);
+	spec->filter_tree = spec->filter ? parse_filter(spec->filter) : NULL;
+}
+
+typedef struct AnalyzeArg
+{
+	const char *sql;
+	Node	   *stmt;
+} AnalyzeArg;
+
+static void
+analyze_step(void *arg)
+{
+	AnalyzeArg *analyze = arg;
+	RawStmt    *raw = makeNode(RawStmt);
+
+	raw->stmt = analyze->stmt;
+	(void) parse_analyze_fixedparams(raw, analyze->sql, NULL, 0, NULL);
+}
+
+/*
+ * Analyze each clause by itself against rel, so that an error points into the
+ * text it is in.  Errors: whatever PostgreSQL says of columns, functions and
+ * types.
+ */
+void
+zdm_clause_check(const ZdmBackfillSpec *spec, Relation rel)
+{
+	RangeVar   *range = makeRangeVar(get_namespace_name(RelationGetNamespace(rel)),
+									 pstrdup(RelationGetRelationName(rel)), -1);
+	UpdateStmt *update = makeNode(UpdateStmt);
+	SelectStmt *select = makeNode(SelectStmt);
+	AnalyzeArg	analyze;
+
+	update->relation = range;
+	update->targetList = copyObject(spec->set_list);
+	analyze.stmt = (Node *) update;
+	analyze.sql = psprintf("%s%s", SET_PREFIX, spec->set_clause);
+	with_clause_errors(analyze_step, &analyze, "set_clause", spec->set_clause,
+					   strlen(SET_PREFIX));
+
+	if (spec->filter_tree == NULL)
+		return;
+	select->fromClause = list_make1(range);
+	select->whereClause = copyObject(spec->filter_tree);
+	analyze.stmt = (Node *) select;
+	analyze.sql = psprintf("%s%s", FILTER_PREFIX, spec->filter);
+	with_clause_errors(analyze_step, &analyze, "filter", spec->filter,
+					   strlen(FILTER_PREFIX));
+}

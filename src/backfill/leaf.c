@@ -1,0 +1,185 @@
+/*
+ * leaf.c
+ *	  The relations with storage that a target consists of: the table itself,
+ *	  its partitions, its inheritance children.
+ *
+ * They are taken in the order of their OIDs and listed anew for each step, so
+ * that partitions may come and go: the sweep misses one that is attached
+ * behind it, the proof does not.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "backfill/leaf.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "compat/query.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#define MAX_STRIPES 16
+
+/* OIDs in ascending order.  Takes no lock.  Empty when the target is gone. */
+List *
+zdm_leaf_list(Oid target)
+{
+	List	   *all;
+	List	   *leaves = NIL;
+	ListCell   *lc;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(target)))
+		return NIL;
+	all = find_all_inheritors(target, NoLock, NULL);
+	foreach(lc, all)
+	{
+		char		relkind = get_rel_relkind(lfirst_oid(lc));
+
+		if (relkind == RELKIND_RELATION)
+			leaves = lappend_oid(leaves, lfirst_oid(lc));
+	}
+	list_sort(leaves, list_oid_cmp);
+	return leaves;
+}
+
+/* The first leaf after that one, InvalidOid after the last. */
+Oid
+zdm_leaf_next(Oid target, Oid after)
+{
+	ListCell   *lc;
+
+	foreach(lc, zdm_leaf_list(target))
+	{
+		if (lfirst_oid(lc) > after)
+			return lfirst_oid(lc);
+	}
+	return InvalidOid;
+}
+
+/*
+ * Size of all leaves now, in blocks.  A leaf that someone has locked counts
+ * by what pg_class says.
+ */
+int64
+zdm_leaf_total_blocks(Oid target)
+{
+	int64		total = 0;
+	ListCell   *lc;
+
+	foreach(lc, zdm_leaf_list(target))
+	{
+		Relation	rel;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
+			continue;
+		rel = try_relation_open(lfirst_oid(lc), NoLock);
+		if (rel == NULL)
+			continue;
+		total += RelationGetNumberOfBlocks(rel);
+		relation_close(rel, AccessShareLock);
+	}
+	return total;
+}
+
+static ZdmVerdict
+check_leaf(ZdmRun *run, Relation rel)
+{
+	if (rel->rd_rel->relowner != run->owner)
+		return ZDM_OTHER_OWNER;
+	if (RelationGetRelid(rel) == run->cursor.leaf &&
+		OidIsValid(run->cursor.leaf_filenode) &&
+		rel->rd_rel->relfilenode != run->cursor.leaf_filenode)
+		return ZDM_REWRITTEN;
+	return ZDM_DONE;
+}
+
+/*
+ * Plans of the leaf that hold now.  A change of the catalogs may also have
+ * taken the leaf out of the target.
+ */
+static ZdmVerdict
+prepare_statements(ZdmRun *run, Relation rel)
+{
+	Oid			leaf = RelationGetRelid(rel);
+
+	if (run->statements && run->statements_leaf == leaf &&
+		!zdm_query_is_stale(run->statements))
+		return ZDM_DONE;
+
+	zdm_query_free(run->statements);
+	run->statements = NULL;
+	if (!list_member_oid(zdm_leaf_list(run->spec->target), leaf))
+		return ZDM_GONE;
+	run->statements = zdm_query_prepare(run->spec, rel);
+	run->statements_leaf = leaf;
+	return ZDM_DONE;
+}
+
+/*
+ * In a transaction: lock and open a leaf, push a snapshot, have the
+ * statements ready.  Never waits for the lock, nor passes one who waits for a
+ * stronger one.  *rel is set on ZDM_DONE only, and is closed by the end of
+ * the transaction at the latest.
+ */
+ZdmVerdict
+zdm_leaf_open(ZdmRun *run, Oid leaf, Relation *rel)
+{
+	Relation	opened;
+	ZdmVerdict	verdict;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(leaf)))
+		return ZDM_GONE;
+	if (!ConditionalLockRelationOid(leaf, RowExclusiveLock))
+		return ZDM_BUSY;
+	opened = try_relation_open(leaf, NoLock);
+	if (opened == NULL)
+		return ZDM_GONE;
+
+	verdict = check_leaf(run, opened);
+	if (verdict == ZDM_DONE)
+	{
+		if (!ActiveSnapshotSet())
+			PushActiveSnapshot(GetTransactionSnapshot());
+		verdict = prepare_statements(run, opened);
+	}
+	if (verdict == ZDM_DONE)
+		*rel = opened;
+	else
+		relation_close(opened, NoLock);
+	return verdict;
+}
+
+static double
+rows_per_page(Relation rel)
+{
+	if (rel->rd_rel->relpages > 0 && rel->rd_rel->reltuples > 0)
+		return rel->rd_rel->reltuples / rel->rd_rel->relpages;
+	return MAX_STRIPES;
+}
+
+/*
+ * Into how many transactions to split the rows of each page of an open leaf.
+ * One when no update can be HOT.  Otherwise as many as it takes for the new
+ * versions of one stripe to find room: a page has fillfactor's worth of it,
+ * or what the stripe before has left behind.
+ */
+int
+zdm_leaf_stripes(ZdmRun *run, Relation rel)
+{
+	double		room = (100 - RelationGetFillFactor(rel, HEAP_DEFAULT_FILLFACTOR)) / 100.0;
+	int			stripes = MAX_STRIPES;
+
+	if (bms_overlap(zdm_compat_hot_blocking_columns(rel), zdm_query_assigned(run->statements)))
+		return 1;
+	if (room > 0)
+		stripes = (int) Min(stripes, ceil(1.0 / room) + 1);
+	return (int) Max(Min(stripes, ceil(rows_per_page(rel))), 1);
+}

@@ -1,0 +1,16 @@
+/*
+ * leaf.h
+ *	  The relations with storage that a target consists of.
+ */
+#ifndef ZDM_BACKFILL_LEAF_H
+#define ZDM_BACKFILL_LEAF_H
+
+#include "backfill/txn.h"
+
+extern List *zdm_leaf_list(Oid target);
+extern Oid	zdm_leaf_next(Oid target, Oid after);
+extern int64 zdm_leaf_total_blocks(Oid target);
+extern ZdmVerdict zdm_leaf_open(ZdmRun *run, Oid leaf, Relation *rel);
+extern int	zdm_leaf_stripes(ZdmRun *run, Relation rel);
+
+#endif							/* ZDM_BACKFILL_LEAF_H */

@@ -1,0 +1,164 @@
+/*
+ * pause.c
+ *	  Between two transactions of a backfill: pausing, waiting, leaving.
+ *
+ * No snapshot and no relation lock is held here.  Every wait is short enough
+ * to see within a fraction of a second that the job was paused or cancelled,
+ * that its throttle was changed, or that somebody wants to drop the database.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "backfill/pause.h"
+#include "core/identity.h"
+#include "core/settings.h"
+#include "job/lock.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/wait_event.h"
+
+/* longest wait that nothing is looked at */
+#define SLICE_MS 100.0
+
+/* how often the job's row is read while the job does nothing else */
+#define ORDERS_MS 250.0
+
+static void
+stop(ZdmRun *run)
+{
+	run->ended = true;
+	run->outcome.result = ZDM_RUN_STOPPED;
+	run->outcome.error = NULL;
+}
+
+static void
+read_orders(ZdmRun *run)
+{
+	StartTransactionCommand();
+	if (!zdm_job_read_orders(run->job->id, &run->orders) ||
+		run->orders.state != ZDM_JOB_RUNNING)
+		stop(run);
+	CommitTransactionCommand();
+}
+
+static void
+look_around(ZdmRun *run)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (zdm_database_is_wanted())
+		stop(run);
+}
+
+/*
+ * Let ms pass; 0 only looks around.  False when the run has to end.
+ */
+bool
+zdm_pause(ZdmRun *run, double ms)
+{
+	instr_time	start;
+	instr_time	now;
+	double		passed = 0;
+	double		orders_at = ORDERS_MS;
+
+	INSTR_TIME_SET_CURRENT(start);
+	for (;;)
+	{
+		look_around(run);
+		if (run->ended || passed >= ms)
+			return !run->ended;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 (long) ceil(Min(ms - passed, SLICE_MS)), PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		INSTR_TIME_SET_CURRENT(now);
+		INSTR_TIME_SUBTRACT(now, start);
+		passed = INSTR_TIME_GET_MILLISEC(now);
+		if (passed >= orders_at)
+		{
+			read_orders(run);
+			orders_at = passed + ORDERS_MS;
+		}
+	}
+}
+
+/* What a batch of this job should cost, by its settings of now. */
+void
+zdm_pause_target(const ZdmRun *run, ZdmPaceTarget *target)
+{
+	target->duty = run->orders.duty;
+	target->batch_time = run->orders.batch_time;
+	target->batch_wal = zdm_batch_wal;
+	target->max_rows_per_second = run->orders.max_rows_per_second;
+}
+
+/*
+ * The pause that a batch owes.  It is computed anew as the throttle changes,
+ * so that a new setting ends a pause that was long by the old one.
+ */
+bool
+zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
+{
+	double		passed = 0;
+
+	for (;;)
+	{
+		ZdmPaceTarget target;
+		double		left;
+
+		zdm_pause_target(run, &target);
+		left = zdm_pace_pause_ms(sample, &target) - passed;
+		if (!zdm_pause(run, Min(Max(left, 0), ORDERS_MS)))
+			return false;
+		if (left <= ORDERS_MS)
+			return true;
+		passed += ORDERS_MS;
+		read_orders(run);
+		if (run->ended)
+			return false;
+	}
+}
+
+static void
+set_waiting(ZdmRun *run, const char *why)
+{
+	StartTransactionCommand();
+	zdm_pin_setting("synchronous_commit", "off");
+	zdm_job_set_waiting(run->job->id, why);
+	CommitTransactionCommand();
+}
+
+/* Show in zdm.jobs what holds the job back. */
+void
+zdm_say_waiting(ZdmRun *run, const char *why)
+{
+	set_waiting(run, why);
+	run->told_waiting = true;
+}
+
+/* Nothing holds it back any more. */
+void
+zdm_say_working(ZdmRun *run)
+{
+	if (run->told_waiting)
+		set_waiting(run, NULL);
+	run->told_waiting = false;
+}
+
+/* Write an event of the job. */
+void
+zdm_note_event(ZdmRun *run, const char *event, const char *message)
+{
+	StartTransactionCommand();
+	zdm_pin_setting("synchronous_commit", "off");
+	zdm_job_note(run->job->id, event, message);
+	CommitTransactionCommand();
+}

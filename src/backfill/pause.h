@@ -1,0 +1,17 @@
+/*
+ * pause.h
+ *	  Between two transactions of a backfill: pausing, waiting, leaving.
+ */
+#ifndef ZDM_BACKFILL_PAUSE_H
+#define ZDM_BACKFILL_PAUSE_H
+
+#include "backfill/run.h"
+
+extern bool zdm_pause(ZdmRun *run, double ms);
+extern bool zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample);
+extern void zdm_pause_target(const ZdmRun *run, ZdmPaceTarget *target);
+extern void zdm_say_waiting(ZdmRun *run, const char *why);
+extern void zdm_say_working(ZdmRun *run);
+extern void zdm_note_event(ZdmRun *run, const char *event, const char *message);
+
+#endif							/* ZDM_BACKFILL_PAUSE_H */

@@ -1,0 +1,145 @@
+/*
+ * predicate.c
+ *	  Which rows a batch takes: the two SQL functions that zdm adds to every
+ *	  statement of a backfill.
+ *
+ * zdm.batch_takes(ctid, xmin, stripes, stripe) restricts a batch to one stripe
+ * of each page, to a list of rows that it has locked, and to rows that are not
+ * in quarantine.  The lists live in this process and belong to its one job;
+ * in any other process the function only tests the stripe.
+ *
+ * zdm.differs(a, b) tells whether two values would be stored differently.  It
+ * compares images, not with the type's "=": 'a' and 'A' of a case-insensitive
+ * type, or 1.0 and 1.00, are equal and yet the row is not right, and a type
+ * without "=" (json, xml, point) needs no special treatment.
+ */
+#include "postgres.h"
+
+#include "backfill/predicate.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+PG_FUNCTION_INFO_V1(zdm_batch_takes);
+PG_FUNCTION_INFO_V1(zdm_differs);
+
+typedef struct RowList
+{
+	ZdmRowVersion *rows;		/* sorted by tid, then xmin */
+	int			nrows;
+} RowList;
+
+static RowList only;			/* when active, these rows and no others */
+static bool only_active = false;
+static RowList held;			/* never these */
+
+static int
+compare_rows(const void *a, const void *b)
+{
+	const ZdmRowVersion *ra = a;
+	const ZdmRowVersion *rb = b;
+	int			order = ItemPointerCompare(unconstify(ItemPointerData *, &ra->tid),
+										   unconstify(ItemPointerData *, &rb->tid));
+
+	if (order != 0)
+		return order;
+	return ra->xmin < rb->xmin ? -1 : ra->xmin > rb->xmin;
+}
+
+static void
+set_list(RowList *list, const ZdmRowVersion *rows, int nrows)
+{
+	if (list->rows)
+		pfree(list->rows);
+	list->rows = NULL;
+	list->nrows = nrows;
+	if (nrows == 0)
+		return;
+	list->rows = MemoryContextAlloc(TopMemoryContext, sizeof(ZdmRowVersion) * nrows);
+	memcpy(list->rows, rows, sizeof(ZdmRowVersion) * nrows);
+	qsort(list->rows, nrows, sizeof(ZdmRowVersion), compare_rows);
+}
+
+static bool
+contains(const RowList *list, ItemPointer tid, TransactionId xmin)
+{
+	ZdmRowVersion key;
+
+	if (list->nrows == 0)
+		return false;
+	key.tid = *tid;
+	key.xmin = xmin;
+	return bsearch(&key, list->rows, list->nrows, sizeof(ZdmRowVersion), compare_rows) != NULL;
+}
+
+/* From now on a batch takes every row of its stripe. */
+void
+zdm_predicate_take_all(void)
+{
+	set_list(&only, NULL, 0);
+	only_active = false;
+}
+
+/* From now on a batch takes these rows and no others. */
+void
+zdm_predicate_take_only(const ZdmRowVersion *rows, int nrows)
+{
+	set_list(&only, rows, nrows);
+	only_active = true;
+}
+
+/* From now on no batch takes these rows (the quarantine of the relation). */
+void
+zdm_predicate_hold_back(const ZdmRowVersion *rows, int nrows)
+{
+	set_list(&held, rows, nrows);
+}
+
+/* Does a batch of that stripe take this row version? */
+bool
+zdm_predicate_takes(ItemPointer tid, TransactionId xmin, int stripes, int stripe)
+{
+	if (stripes > 1 &&
+		ItemPointerGetOffsetNumberNoCheck(tid) % stripes != stripe)
+		return false;
+	if (only_active && !contains(&only, tid, xmin))
+		return false;
+	return !contains(&held, tid, xmin);
+}
+
+/* zdm.batch_takes(tid, xid, stripes int, stripe int) */
+Datum
+zdm_batch_takes(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(zdm_predicate_takes((ItemPointer) PG_GETARG_POINTER(0),
+									   PG_GETARG_TRANSACTIONID(1),
+									   PG_GETARG_INT32(2), PG_GETARG_INT32(3)));
+}
+
+typedef struct TypeStorage
+{
+	int16		typlen;
+	bool		typbyval;
+} TypeStorage;
+
+/* zdm.differs(anyelement, anyelement) */
+Datum
+zdm_differs(PG_FUNCTION_ARGS)
+{
+	TypeStorage *type = fcinfo->flinfo->fn_extra;
+
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_BOOL(PG_ARGISNULL(0) != PG_ARGISNULL(1));
+
+	if (type == NULL)
+	{
+		type = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(TypeStorage));
+		get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, 0),
+						&type->typlen, &type->typbyval);
+		fcinfo->flinfo->fn_extra = type;
+	}
+	PG_RETURN_BOOL(!datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
+								   type->typbyval, type->typlen));
+}

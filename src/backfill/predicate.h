@@ -1,0 +1,24 @@
+/*
+ * predicate.h
+ *	  Which rows a batch takes: what the two SQL functions that zdm adds to
+ *	  every statement of a backfill read.
+ */
+#ifndef ZDM_BACKFILL_PREDICATE_H
+#define ZDM_BACKFILL_PREDICATE_H
+
+#include "storage/itemptr.h"
+
+/* one version of one row */
+typedef struct ZdmRowVersion
+{
+	ItemPointerData tid;
+	TransactionId xmin;
+} ZdmRowVersion;
+
+extern void zdm_predicate_take_all(void);
+extern void zdm_predicate_take_only(const ZdmRowVersion *rows, int nrows);
+extern void zdm_predicate_hold_back(const ZdmRowVersion *rows, int nrows);
+extern bool zdm_predicate_takes(ItemPointer tid, TransactionId xmin,
+								int stripes, int stripe);
+
+#endif							/* ZDM_BACKFILL_PREDICATE_H */

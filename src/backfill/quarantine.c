@@ -1,0 +1,250 @@
+/*
+ * quarantine.c
+ *	  Rows that a backfill could not convert: zdm.quarantined_row.
+ *
+ * A row in quarantine is one version of a row: its ctid and xmin.  When the
+ * application updates the row, the new version is not in quarantine and gets
+ * its turn in the next sweep.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "backfill/leaf.h"
+#include "backfill/quarantine.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
+#include "compat/query.h"
+#include "core/catalog.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+/* {"id": "1", ...} of the primary key's columns; NULL without a key. */
+static char *
+key_as_json(Relation rel, TupleTableSlot *slot)
+{
+	Oid			pkey = zdm_compat_primary_key(rel);
+	Relation	index;
+	StringInfoData buf;
+
+	if (!OidIsValid(pkey))
+		return NULL;
+	index = index_open(pkey, AccessShareLock);
+	initStringInfo(&buf);
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		AttrNumber	attno = index->rd_index->indkey.values[i];
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+		bool		isnull;
+		Datum		value = slot_getattr(slot, attno, &isnull);
+		Oid			output;
+		bool		is_varlena;
+
+		getTypeOutputInfo(att->atttypid, &output, &is_varlena);
+		appendStringInfoString(&buf, i == 0 ? "{" : ", ");
+		escape_json(&buf, NameStr(att->attname));
+		appendStringInfoString(&buf, ": ");
+		escape_json(&buf, isnull ? "" : OidOutputFunctionCall(output, value));
+	}
+	appendStringInfoChar(&buf, '}');
+	index_close(index, AccessShareLock);
+	return buf.data;
+}
+
+/* The key of a row, read as the owner of the table. */
+static char *
+row_key(Relation rel, const ZdmRowVersion *row)
+{
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	ItemPointerData tid = row->tid;
+	char	   *key = NULL;
+
+	if (table_tuple_fetch_row_version(rel, &tid, GetActiveSnapshot(), slot))
+		key = key_as_json(rel, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	return key;
+}
+
+static void
+insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, const ZdmError *cause)
+{
+	static const Oid argtypes[] = {INT8OID, OIDOID, TEXTOID, TEXTOID, TIDOID,
+	XIDOID, JSONBOID, TEXTOID, TEXTOID};
+	Datum		values[lengthof(argtypes)];
+	bool		isnull[lengthof(argtypes)] = {false};
+	char	   *key = row_key(rel, row);
+	ZdmCatalogScope scope;
+
+	values[0] = Int64GetDatum(run->job->id);
+	values[1] = ObjectIdGetDatum(RelationGetRelid(rel));
+	values[2] = CStringGetTextDatum(get_namespace_name(RelationGetNamespace(rel)));
+	values[3] = CStringGetTextDatum(RelationGetRelationName(rel));
+	values[4] = PointerGetDatum(&row->tid);
+	values[5] = TransactionIdGetDatum(row->xmin);
+	isnull[6] = key == NULL;
+	values[6] = key ? DirectFunctionCall1(jsonb_in, CStringGetDatum(key)) : (Datum) 0;
+	values[7] = CStringGetTextDatum(zdm_error_sqlstate(cause));
+	values[8] = CStringGetTextDatum(cause->message);
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("DELETE FROM zdm.quarantined_row"
+						" WHERE job_id = $1 AND leaf = $2 AND row_ctid = $3",
+						3, (Oid[]) {INT8OID, OIDOID, TIDOID},
+						(Datum[]) {values[0], values[1], values[4]}, NULL, SPI_OK_DELETE);
+	zdm_catalog_execute("INSERT INTO zdm.quarantined_row (job_id, leaf, leaf_schema, leaf_name,"
+						" row_ctid, row_xmin, row_key, sqlstate, message)"
+						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
+	zdm_catalog_end(&scope);
+}
+
+typedef struct AddState
+{
+	Oid			leaf;
+	const ZdmRowVersion *row;
+	const ZdmError *cause;
+} AddState;
+
+static ZdmVerdict
+add_body(ZdmRun *run, void *arg)
+{
+	AddState   *add = arg;
+	Relation	rel;
+	ZdmVerdict	verdict = zdm_leaf_open(run, add->leaf, &rel);
+
+	if (verdict != ZDM_DONE)
+		return verdict;
+	insert_row(run, rel, add->row, add->cause);
+	relation_close(rel, NoLock);
+	return ZDM_DONE;
+}
+
+/*
+ * Put a row into quarantine, or change what is said of one that is there; in
+ * a transaction.  zdm_quarantine_load() is the caller's next step.
+ */
+ZdmVerdict
+zdm_quarantine_add(ZdmRun *run, Oid leaf, const ZdmRowVersion *row,
+				   const ZdmError *cause, ZdmError **error)
+{
+	AddState	add = {leaf, row, cause};
+
+	return zdm_txn(run, 0, add_body, &add, error);
+}
+
+static ZdmRowVersion *
+rows_from_result(int nrows)
+{
+	ZdmRowVersion *rows = palloc(sizeof(ZdmRowVersion) * Max(nrows, 1));
+	bool		isnull;
+
+	for (int i = 0; i < nrows; i++)
+	{
+		rows[i].tid = *(ItemPointer) DatumGetPointer(zdm_catalog_value(i, 1, &isnull));
+		rows[i].xmin = DatumGetTransactionId(zdm_catalog_value(i, 2, &isnull));
+	}
+	return rows;
+}
+
+/*
+ * Let no statement take the leaf's quarantined rows, and count those of the
+ * whole job.  In a transaction.
+ */
+void
+zdm_quarantine_hold_back(ZdmRun *run, Oid leaf)
+{
+	static const Oid argtypes[] = {INT8OID, OIDOID};
+	Datum		values[] = {Int64GetDatum(run->job->id), ObjectIdGetDatum(leaf)};
+	ZdmCatalogScope scope;
+	bool		isnull;
+	int			nrows;
+
+	zdm_catalog_begin(&scope);
+	nrows = zdm_catalog_execute("SELECT row_ctid, row_xmin FROM zdm.quarantined_row"
+								" WHERE job_id = $1 AND leaf = $2",
+								2, argtypes, values, NULL, SPI_OK_SELECT);
+	zdm_predicate_hold_back(rows_from_result(nrows), nrows);
+	zdm_catalog_execute("SELECT count(*) FROM zdm.quarantined_row WHERE job_id = $1",
+						1, argtypes, values, NULL, SPI_OK_SELECT);
+	run->quarantined = (int) DatumGetInt64(zdm_catalog_value(0, 1, &isnull));
+	zdm_catalog_end(&scope);
+}
+
+/* The same for the cursor's leaf, in a transaction of its own. */
+void
+zdm_quarantine_load(ZdmRun *run)
+{
+	StartTransactionCommand();
+	zdm_quarantine_hold_back(run, run->cursor.leaf);
+	CommitTransactionCommand();
+}
+
+/*
+ * The quarantined row that follows the place (*leaf, row->tid), which it
+ * becomes; false when there is none.  In a transaction of its own.
+ */
+bool
+zdm_quarantine_next(ZdmRun *run, Oid *leaf, ZdmRowVersion *row)
+{
+	static const Oid argtypes[] = {INT8OID, OIDOID, TIDOID};
+	Datum		values[] = {Int64GetDatum(run->job->id), ObjectIdGetDatum(*leaf),
+	PointerGetDatum(&row->tid)};
+	ZdmCatalogScope scope;
+	bool		isnull;
+	bool		found;
+
+	StartTransactionCommand();
+	zdm_catalog_begin(&scope);
+	found = zdm_catalog_execute("SELECT row_ctid, row_xmin, leaf FROM zdm.quarantined_row"
+								" WHERE job_id = $1 AND (leaf, row_ctid) > ($2, $3)"
+								" ORDER BY leaf, row_ctid LIMIT 1",
+								3, argtypes, values, NULL, SPI_OK_SELECT) > 0;
+	if (found)
+	{
+		*row = rows_from_result(1)[0];
+		*leaf = DatumGetObjectId(zdm_catalog_value(0, 3, &isnull));
+	}
+	zdm_catalog_end(&scope);
+	CommitTransactionCommand();
+	return found;
+}
+
+typedef struct RemoveState
+{
+	Oid			leaf;
+	const ZdmRowVersion *row;
+} RemoveState;
+
+static ZdmVerdict
+remove_body(ZdmRun *run, void *arg)
+{
+	RemoveState *remove = arg;
+	static const Oid argtypes[] = {INT8OID, OIDOID, TIDOID};
+	Datum		values[] = {Int64GetDatum(run->job->id), ObjectIdGetDatum(remove->leaf),
+	PointerGetDatum(&remove->row->tid)};
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("DELETE FROM zdm.quarantined_row"
+						" WHERE job_id = $1 AND leaf = $2 AND row_ctid = $3",
+						3, argtypes, values, NULL, SPI_OK_DELETE);
+	zdm_catalog_end(&scope);
+	return ZDM_DONE;
+}
+
+/* Take a row out of quarantine, in a transaction. */
+ZdmVerdict
+zdm_quarantine_remove(ZdmRun *run, Oid leaf, const ZdmRowVersion *row, ZdmError **error)
+{
+	RemoveState remove = {leaf, row};
+
+	return zdm_txn(run, 0, remove_body, &remove, error);
+}

@@ -1,0 +1,18 @@
+/*
+ * quarantine.h
+ *	  Rows that a backfill could not convert: zdm.quarantined_row.
+ */
+#ifndef ZDM_BACKFILL_QUARANTINE_H
+#define ZDM_BACKFILL_QUARANTINE_H
+
+#include "backfill/txn.h"
+
+extern void zdm_quarantine_hold_back(ZdmRun *run, Oid leaf);
+extern void zdm_quarantine_load(ZdmRun *run);
+extern ZdmVerdict zdm_quarantine_add(ZdmRun *run, Oid leaf, const ZdmRowVersion *row,
+									 const ZdmError *cause, ZdmError **error);
+extern bool zdm_quarantine_next(ZdmRun *run, Oid *leaf, ZdmRowVersion *row);
+extern ZdmVerdict zdm_quarantine_remove(ZdmRun *run, Oid leaf, const ZdmRowVersion *row,
+										ZdmError **error);
+
+#endif							/* ZDM_BACKFILL_QUARANTINE_H */

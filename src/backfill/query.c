@@ -1,0 +1,344 @@
+/*
+ * query.c
+ *	  The statements of a backfill, put together as trees.
+ *
+ * For each relation there are two, both over a range of TIDs:
+ *
+ *	UPDATE ONLY rel SET <set_clause>
+ *	 WHERE ctid >= $1 AND ctid < $2 AND batch_takes(ctid, xmin, $3, $4)
+ *	   AND <filter> AND (differs(a, <a's value>) OR ...)
+ * RETURNING <filter> AND (differs(a, <a's value>) OR ...)
+ *
+ *	SELECT ctid, xmin FROM ONLY rel WHERE <the same>
+ *
+ * <filter> AND (...) is the predicate of the backfill: true for a row that is
+ * not right yet.  It alone decides what is left to do, and what RETURNING
+ * gives must be false: a row that still matches after its update would be
+ * updated again by the next sweep, and "n = n + 1" would count on and on.
+ *
+ * The user's clauses are analyzed by PostgreSQL as they stand; what zdm adds
+ * is added to the analyzed tree, by OID, so that no schema in the user's
+ * search_path and no column name can get in between.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "backfill/query.h"
+#include "backfill/statement.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "compat/query.h"
+#include "core/catalog.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
+#include "parser/analyze.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
+#include "tcop/tcopprot.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#define RESULT_RTI 1			/* the target is the first range table entry */
+
+static RangeVar *
+target_range(const ZdmBackfillSpec *spec, Relation rel)
+{
+	RangeVar   *range = makeRangeVar(get_namespace_name(RelationGetNamespace(rel)),
+									 pstrdup(RelationGetRelationName(rel)), -1);
+
+	range->inh = false;
+	/* a clause may name the table that the user named, not its partition */
+	if (strcmp(RelationGetRelationName(rel), spec->target_name) != 0)
+		range->alias = makeAlias(spec->target_name, NIL);
+	return range;
+}
+
+/* UPDATE ONLY rel SET ... WHERE filter RETURNING filter, analyzed. */
+static Query *
+analyze_update(const ZdmBackfillSpec *spec, Relation rel)
+{
+	UpdateStmt *stmt = makeNode(UpdateStmt);
+	RawStmt    *raw = makeNode(RawStmt);
+
+	stmt->relation = target_range(spec, rel);
+	stmt->targetList = copyObject(spec->set_list);
+	if (spec->filter_tree)
+	{
+		ResTarget  *target = makeNode(ResTarget);
+
+		target->val = copyObject(spec->filter_tree);
+		target->location = -1;
+		stmt->whereClause = copyObject(spec->filter_tree);
+		zdm_compat_set_returning(stmt, list_make1(target));
+	}
+	raw->stmt = (Node *) stmt;
+	return parse_analyze_fixedparams(raw, spec->set_clause, NULL, 0, NULL);
+}
+
+/* DEFAULT is resolved now, so that it can be compared as any other value. */
+static void
+resolve_defaults(Query *query, Relation rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Form_pg_attribute att;
+		Node	   *value;
+
+		if (!IsA(tle->expr, SetToDefault))
+			continue;
+		att = TupleDescAttr(RelationGetDescr(rel), tle->resno - 1);
+		value = build_column_default(rel, tle->resno);
+		tle->expr = value ? (Expr *) value : (Expr *)
+			makeNullConst(att->atttypid, att->atttypmod, att->attcollation);
+	}
+}
+
+static bool
+is_multiassign(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_MULTIEXPR)
+		return true;
+	return expression_tree_walker(node, is_multiassign, context);
+}
+
+static bool
+is_time_dependent(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+	{
+		SQLValueFunctionOp op = ((SQLValueFunction *) node)->op;
+
+		if (op <= SVFOP_LOCALTIMESTAMP_N)
+			return true;
+	}
+	if (IsA(node, FuncExpr))
+	{
+		Oid			func = ((FuncExpr *) node)->funcid;
+
+		if (func == F_NOW || func == F_TRANSACTION_TIMESTAMP ||
+			func == F_STATEMENT_TIMESTAMP || func == F_AGE_TIMESTAMP ||
+			func == F_AGE_TIMESTAMPTZ)
+			return true;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, is_time_dependent, context, 0);
+	return expression_tree_walker(node, is_time_dependent, context);
+}
+
+/* Facts of an analyzed UPDATE. */
+static ZdmClauseFacts *
+facts_of(Query *query, Relation rel)
+{
+	ZdmClauseFacts *facts = palloc0(sizeof(ZdmClauseFacts));
+	ListCell   *lc;
+
+	facts->comparable = true;
+	facts->volatile_filter = contain_volatile_functions(query->jointree->quals);
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Node	   *value = (Node *) tle->expr;
+
+		if (contain_volatile_functions(value))
+			facts->volatile_assignment = true;
+		if (is_time_dependent(value, NULL))
+			facts->time_dependent_assignment = true;
+		if (is_multiassign(value, NULL))
+			facts->comparable = false;
+		if (tle->resjunk)
+			continue;
+		facts->assigned = bms_add_member(facts->assigned,
+										 tle->resno - FirstLowInvalidHeapAttributeNumber);
+		if (facts->first_column == NULL)
+			facts->first_column = pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
+																tle->resno - 1)->attname));
+	}
+	if (facts->volatile_assignment || facts->time_dependent_assignment)
+		facts->comparable = false;
+	return facts;
+}
+
+/*
+ * Analyze the clauses against rel and say what zdm has to know of them.
+ * Errors: whatever PostgreSQL says of them.
+ */
+ZdmClauseFacts *
+zdm_query_facts(const ZdmBackfillSpec *spec, Relation rel)
+{
+	Query	   *query = analyze_update(spec, rel);
+
+	resolve_defaults(query, rel);
+	return facts_of(query, rel);
+}
+
+static Expr *
+tid_bound(const char *opname, int paramid)
+{
+	Oid			opno = strcmp(opname, "<") == 0 ? TIDLessOperator : TIDGreaterEqOperator;
+	Var		   *ctid = makeVar(RESULT_RTI, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
+
+	return make_opclause(opno, BOOLOID, false, (Expr *) ctid,
+						 zdm_statement_param(paramid, TIDOID), InvalidOid, InvalidOid);
+}
+
+static Expr *
+batch_takes_call(void)
+{
+	static const Oid argtypes[] = {TIDOID, XIDOID, INT4OID, INT4OID};
+	Oid			func = zdm_own_function("batch_takes", lengthof(argtypes), argtypes);
+	List	   *args;
+
+	args = list_make4(makeVar(RESULT_RTI, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0),
+					  makeVar(RESULT_RTI, MinTransactionIdAttributeNumber, XIDOID, -1, InvalidOid, 0),
+					  zdm_statement_param(3, INT4OID),
+					  zdm_statement_param(4, INT4OID));
+	return (Expr *) makeFuncExpr(func, BOOLOID, args, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+/* differs(a, <a's value>) OR differs(b, <b's value>) ... */
+static Expr *
+differs_any(Query *query, Relation rel)
+{
+	static const Oid argtypes[] = {ANYELEMENTOID, ANYELEMENTOID};
+	Oid			func = zdm_own_function("differs", lengthof(argtypes), argtypes);
+	List	   *tests = NIL;
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Form_pg_attribute att;
+		Var		   *column;
+
+		if (tle->resjunk)
+			continue;
+		att = TupleDescAttr(RelationGetDescr(rel), tle->resno - 1);
+		column = makeVar(RESULT_RTI, tle->resno, att->atttypid, att->atttypmod, att->attcollation, 0);
+		tests = lappend(tests, makeFuncExpr(func, BOOLOID,
+											list_make2(column, copyObject(tle->expr)),
+											InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+	}
+	return list_length(tests) == 1 ? linitial(tests) : makeBoolExpr(OR_EXPR, tests, -1);
+}
+
+/* the columns that the predicate reads must be readable */
+static void
+add_selected_columns(Query *query, const Bitmapset *assigned)
+{
+	Bitmapset **selected = zdm_compat_selected_columns(query, RESULT_RTI);
+
+	*selected = bms_add_members(*selected, assigned);
+}
+
+/* Add the predicate to WHERE and RETURNING, and the batch to WHERE. */
+static void
+add_predicate(Query *query, Relation rel, const ZdmClauseFacts *facts)
+{
+	List	   *quals = list_make3(tid_bound(">=", 1), tid_bound("<", 2), batch_takes_call());
+	List	   *unsettled = NIL;
+
+	if (query->jointree->quals)
+		quals = lappend(quals, query->jointree->quals);
+	if (query->returningList)
+		unsettled = lappend(unsettled, linitial_node(TargetEntry, query->returningList)->expr);
+	if (facts->comparable)
+	{
+		Expr	   *differs = differs_any(query, rel);
+
+		quals = lappend(quals, differs);
+		unsettled = lappend(unsettled, copyObject(differs));
+		add_selected_columns(query, facts->assigned);
+	}
+	query->jointree->quals = (Node *) make_ands_explicit(quals);
+	query->returningList = list_make1(makeTargetEntry(make_ands_explicit(unsettled), 1,
+													  pstrdup("unsettled"), false));
+}
+
+/* SELECT ctid, xmin with the predicate of an UPDATE. */
+static Query *
+select_from_update(const Query *update)
+{
+	Query	   *query = copyObject(unconstify(Query *, update));
+	Var		   *ctid = makeVar(RESULT_RTI, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
+	Var		   *xmin = makeVar(RESULT_RTI, MinTransactionIdAttributeNumber, XIDOID, -1, InvalidOid, 0);
+	RangeTblRef *rtr = makeNode(RangeTblRef);
+
+	rtr->rtindex = RESULT_RTI;
+	query->commandType = CMD_SELECT;
+	query->resultRelation = 0;
+	query->returningList = NIL;
+	query->targetList = list_make2(makeTargetEntry((Expr *) ctid, 1, pstrdup("ctid"), false),
+								   makeTargetEntry((Expr *) xmin, 2, pstrdup("xmin"), false));
+	query->jointree->fromlist = list_make1(rtr);
+	rt_fetch(RESULT_RTI, query->rtable)->inFromCl = true;
+	zdm_compat_make_read_only(query, RESULT_RTI);
+	return query;
+}
+
+static PlannedStmt *
+plan_query(Query *query, const char *source)
+{
+	List	   *rewritten = pg_rewrite_query(query);
+
+	if (list_length(rewritten) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a rule rewrites the update of the backfill"),
+				 errhint("Drop or disable the ON UPDATE rules of the table.")));
+	return zdm_statement_plan(linitial_node(Query, rewritten), source);
+}
+
+/*
+ * The two statements for one relation, planned.  The caller holds a lock on
+ * rel.  Errors: whatever PostgreSQL says of the clauses, now.
+ */
+ZdmStatements *
+zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel)
+{
+	ZdmStatements *statements = zdm_statements_create(spec->set_clause);
+	MemoryContext old = MemoryContextSwitchTo(statements->mcxt);
+	Query	   *update = analyze_update(spec, rel);
+	Query	   *select;
+	ZdmClauseFacts *facts;
+
+	resolve_defaults(update, rel);
+	facts = facts_of(update, rel);
+	add_predicate(update, rel, facts);
+	select = select_from_update(update);
+
+	statements->assigned = facts->assigned;
+	statements->update = plan_query(update, statements->source);
+	statements->select = plan_query(select, statements->source);
+	MemoryContextSwitchTo(old);
+	return statements;
+}
+
+/*
+ * The planner's idea of how many rows of rel and its children the filter
+ * takes.  An upper bound: rows that are right already are not known before
+ * they are read.
+ */
+double
+zdm_query_estimate_rows(const ZdmBackfillSpec *spec, Relation rel)
+{
+	Query	   *query = analyze_update(spec, rel);
+	PlannedStmt *plan;
+
+	resolve_defaults(query, rel);
+	query = select_from_update(query);
+	rt_fetch(RESULT_RTI, query->rtable)->inh = true;
+	plan = pg_plan_query(linitial_node(Query, pg_rewrite_query(query)),
+						 spec->set_clause, 0, NULL);
+	return plan->planTree->plan_rows;
+}

@@ -1,0 +1,62 @@
+/*
+ * run.h
+ *	  A backfill while it runs: what the files of this room share.
+ */
+#ifndef ZDM_BACKFILL_RUN_H
+#define ZDM_BACKFILL_RUN_H
+
+#include "backfill/cursor.h"
+#include "backfill/predicate.h"
+#include "backfill/query.h"
+#include "backfill/spec.h"
+#include "core/errors.h"
+#include "job/kind.h"
+#include "job/orders.h"
+#include "portability/instr_time.h"
+#include "throttle/pace.h"
+
+typedef struct ZdmRun
+{
+	const ZdmJob *job;
+	ZdmBackfillSpec *spec;
+	Oid			owner;
+	ZdmCursor	cursor;			/* as last committed */
+	ZdmPace		pace;
+	ZdmJobOrders orders;		/* as last read */
+
+	MemoryContext run_mcxt;		/* life of the run */
+	MemoryContext batch_mcxt;	/* reset with every batch */
+
+	ZdmStatements *statements;	/* of statements_leaf */
+	Oid			statements_leaf;
+	int			quarantined;	/* rows in quarantine, all leaves */
+
+	/* striping, see stripes.c */
+	int			leaf_stripes;	/* of the cursor's leaf; 0: not known yet */
+	BlockNumber window_blocks;	/* size of the next window */
+	TransactionId stripe_xid;	/* first transaction of the stripe before */
+	TransactionId this_stripe_xid;	/* first transaction of this stripe */
+	TransactionId stuck_xid;	/* invalid: the horizon moves */
+	double		horizon_wait_ms;	/* for the current stripe */
+	int64		window_rows;	/* updated in the window */
+	int64		late_rows;		/* ... after its first stripe */
+	int64		late_hot;		/* ... and were HOT */
+
+	/* after a row error: no batch larger than this until it is behind us */
+	int			suspect_blocks;
+
+	/* waiting */
+	bool		told_waiting;	/* zdm.job.waiting_for is set */
+	int			tries;			/* of the current step, in a row, without success */
+
+	/* rates */
+	instr_time	rate_since;		/* of the interval not yet in pace's rates */
+	double		rate_rows;
+	double		rate_blocks;
+	instr_time	stored_at;		/* when the cursor was last written */
+
+	ZdmRunOutcome outcome;		/* set by whoever ends the run */
+	bool		ended;
+} ZdmRun;
+
+#endif							/* ZDM_BACKFILL_RUN_H */

@@ -1,0 +1,35 @@
+/*
+ * spec.h
+ *	  The definition of a backfill: what zdm.backfill keeps of it.
+ */
+#ifndef ZDM_BACKFILL_SPEC_H
+#define ZDM_BACKFILL_SPEC_H
+
+#include "nodes/pg_list.h"
+
+typedef struct ZdmBackfillSpec
+{
+	Oid			target;
+	char	   *target_name;	/* as the clauses may call it */
+	char	   *set_clause;
+	char	   *filter;			/* may be NULL */
+	bool		fire_triggers;
+	bool		analyze_after;
+	int			max_quarantine;
+	int			max_sweeps;
+	int			nsettings;		/* settings as at submit, pinned in a batch */
+	char	  **setting_names;
+	char	  **setting_values;
+
+	/* the clauses, parsed but not analyzed */
+	List	   *set_list;		/* of ResTarget */
+	Node	   *filter_tree;	/* may be NULL */
+} ZdmBackfillSpec;
+
+extern void zdm_spec_record_settings(ZdmBackfillSpec *spec);
+extern void zdm_spec_apply_settings(const ZdmBackfillSpec *spec);
+extern void zdm_spec_store(int64 job_id, const ZdmBackfillSpec *spec);
+extern void zdm_spec_store_estimate(int64 job_id, double rows);
+extern ZdmBackfillSpec *zdm_spec_load(int64 job_id);
+
+#endif							/* ZDM_BACKFILL_SPEC_H */

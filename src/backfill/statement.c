@@ -1,0 +1,333 @@
+/*
+ * statement.c
+ *	  Plans of a backfill's statements: made, kept, checked, run.
+ *
+ * The target is always read by a TID range scan, through a planner hook that
+ * acts only inside zdm_statement_plan() and leaves sub-selects alone: no
+ * setting and no statistics may turn a batch into a scan of the table.
+ *
+ * A plan is kept until any relation, function, type or operator of the
+ * database changes.  That is coarser than the plan cache, which cannot be used
+ * because it would analyze the statement again without what zdm has added to
+ * the tree.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "backfill/statement.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "compat/query.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/restrictinfo.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
+static bool planning = false;
+
+/* counts invalidations; a plan of an older generation is stale */
+static uint64 catalog_generation = 0;
+
+static void
+relcache_changed(Datum arg, Oid relid)
+{
+	catalog_generation++;
+}
+
+static void
+syscache_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	catalog_generation++;
+}
+
+static bool
+is_tid_bound(RestrictInfo *rinfo)
+{
+	Oid			opno;
+
+	if (!is_opclause(rinfo->clause))
+		return false;
+	opno = ((OpExpr *) rinfo->clause)->opno;
+	return (opno == TIDLessOperator || opno == TIDGreaterEqOperator) &&
+		IsA(llast(((OpExpr *) rinfo->clause)->args), Param);
+}
+
+/* The only path to the target is the range of TIDs. */
+static void
+force_tid_range(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
+{
+	List	   *bounds = NIL;
+	ListCell   *lc;
+
+	if (prev_set_rel_pathlist_hook)
+		prev_set_rel_pathlist_hook(root, rel, rti, rte);
+	if (!planning || root->query_level != 1 || rti != 1)
+		return;
+
+	foreach(lc, rel->baserestrictinfo)
+	{
+		RestrictInfo *rinfo = lfirst_node(RestrictInfo, lc);
+
+		if (is_tid_bound(rinfo))
+			bounds = lappend(bounds, rinfo);
+	}
+	if (list_length(bounds) != 2)
+		elog(ERROR, "batch has no TID range");
+	rel->pathlist = NIL;
+	rel->partial_pathlist = NIL;
+	add_path(rel, (Path *) create_tidrangescan_path(root, rel, bounds, NULL));
+}
+
+/* Once in a process that runs backfills. */
+void
+zdm_query_init(void)
+{
+	prev_set_rel_pathlist_hook = set_rel_pathlist_hook;
+	set_rel_pathlist_hook = force_tid_range;
+	CacheRegisterRelcacheCallback(relcache_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, syscache_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, syscache_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, syscache_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, syscache_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, syscache_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, syscache_changed, (Datum) 0);
+}
+
+/* An empty set of statements with a memory context of its own. */
+ZdmStatements *
+zdm_statements_create(const char *source)
+{
+	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "zdm statements",
+											   ALLOCSET_DEFAULT_SIZES);
+	ZdmStatements *statements = MemoryContextAllocZero(mcxt, sizeof(ZdmStatements));
+
+	statements->mcxt = mcxt;
+	statements->source = MemoryContextStrdup(mcxt, source);
+	AcceptInvalidationMessages();
+	statements->generation = catalog_generation;
+	return statements;
+}
+
+/* Free it and its plans; NULL is fine. */
+void
+zdm_query_free(ZdmStatements *statements)
+{
+	if (statements)
+		MemoryContextDelete(statements->mcxt);
+}
+
+static void
+lock_relations(const PlannedStmt *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION)
+			LockRelationOid(rte->relid, rte->rellockmode);
+	}
+}
+
+/*
+ * True when something changed since the plans were made.  Locks what the
+ * plans use, so that the answer holds to the end of the transaction.
+ */
+bool
+zdm_query_is_stale(const ZdmStatements *statements)
+{
+	lock_relations(statements->update);
+	AcceptInvalidationMessages();
+	return statements->generation != catalog_generation;
+}
+
+/* The assigned columns, offset by FirstLowInvalidHeapAttributeNumber. */
+const Bitmapset *
+zdm_query_assigned(const ZdmStatements *statements)
+{
+	return statements->assigned;
+}
+
+/* A parameter of the statements: $1, $2 the TIDs, $3, $4 the stripe. */
+Expr *
+zdm_statement_param(int paramid, Oid type)
+{
+	Param	   *param = makeNode(Param);
+
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = paramid;
+	param->paramtype = type;
+	param->paramtypmod = -1;
+	param->location = -1;
+	return (Expr *) param;
+}
+
+/* Plan with the TID range forced on the first range table entry. */
+PlannedStmt *
+zdm_statement_plan(Query *query, const char *source)
+{
+	PlannedStmt *plan = NULL;
+
+	planning = true;
+	PG_TRY();
+	{
+		plan = pg_plan_query(query, source, 0, NULL);
+	}
+	PG_FINALLY();
+	{
+		planning = false;
+	}
+	PG_END_TRY();
+	return plan;
+}
+
+static ParamListInfo
+range_params(const ZdmRange *range)
+{
+	ParamListInfo params = makeParamList(4);
+	static const Oid types[] = {TIDOID, TIDOID, INT4OID, INT4OID};
+
+	params->params[0].value = PointerGetDatum(&range->from);
+	params->params[1].value = PointerGetDatum(&range->to);
+	params->params[2].value = Int32GetDatum(range->stripes);
+	params->params[3].value = Int32GetDatum(range->stripe);
+	for (int i = 0; i < 4; i++)
+	{
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = types[i];
+	}
+	return params;
+}
+
+/* a receiver that hands each row to a function */
+typedef struct RowReceiver
+{
+	DestReceiver pub;
+	bool		(*row) (TupleTableSlot *slot, struct RowReceiver *self);
+	ZdmRowCallback callback;
+	void	   *arg;
+	uint64		unsettled;
+} RowReceiver;
+
+static bool
+receive_row(TupleTableSlot *slot, DestReceiver *self)
+{
+	RowReceiver *receiver = (RowReceiver *) self;
+
+	return receiver->row(slot, receiver);
+}
+
+static void
+receiver_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+}
+
+static void
+receiver_nothing(DestReceiver *self)
+{
+}
+
+static bool
+count_unsettled(TupleTableSlot *slot, RowReceiver *self)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, 1, &isnull);
+
+	if (!isnull && DatumGetBool(value))
+		self->unsettled++;
+	return true;
+}
+
+static bool
+pass_row(TupleTableSlot *slot, RowReceiver *self)
+{
+	bool		isnull;
+	ItemPointer tid = (ItemPointer) DatumGetPointer(slot_getattr(slot, 1, &isnull));
+	TransactionId xmin = DatumGetTransactionId(slot_getattr(slot, 2, &isnull));
+
+	return self->callback(tid, xmin, self->arg);
+}
+
+static void
+init_receiver(RowReceiver *receiver)
+{
+	memset(receiver, 0, sizeof(RowReceiver));
+	receiver->pub.receiveSlot = receive_row;
+	receiver->pub.rStartup = receiver_startup;
+	receiver->pub.rShutdown = receiver_nothing;
+	receiver->pub.rDestroy = receiver_nothing;
+	receiver->pub.mydest = DestNone;
+}
+
+/* Run a plan over a range with a snapshot of now; returns rows processed. */
+static uint64
+run_plan(const ZdmStatements *statements, PlannedStmt *plan,
+		 const ZdmRange *range, RowReceiver *receiver)
+{
+	QueryDesc  *desc;
+	uint64		processed;
+
+	lock_relations(plan);
+	desc = CreateQueryDesc(plan, statements->source, GetActiveSnapshot(),
+						   InvalidSnapshot, (DestReceiver *) receiver,
+						   range_params(range), NULL, 0);
+	ExecutorStart(desc, 0);
+	zdm_compat_executor_run(desc);
+	processed = desc->estate->es_processed;
+	ExecutorFinish(desc);
+	ExecutorEnd(desc);
+	FreeQueryDesc(desc);
+	return processed;
+}
+
+/*
+ * Update the rows of a range.  Returns how many were.  Errors with
+ * TRIGGERED_DATA_CHANGE_VIOLATION when one of them still matches the
+ * predicate afterwards, and with whatever the update meets.  Needs an active
+ * snapshot.
+ */
+uint64
+zdm_query_update(ZdmStatements *statements, const ZdmRange *range)
+{
+	RowReceiver receiver;
+	uint64		processed;
+
+	init_receiver(&receiver);
+	receiver.row = count_unsettled;
+	processed = run_plan(statements, statements->update, range, &receiver);
+	if (receiver.unsettled > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("the row still matches the backfill after its update"),
+				 errdetail("The assignment gives another value when it is made again, or a trigger changed what was assigned."),
+				 errhint("Give a filter that is false for a row that is right, such as \"column IS NULL\".")));
+	return processed;
+}
+
+/*
+ * Call callback for each row of a range that matches the predicate.  Needs an
+ * active snapshot.  Changes nothing.
+ */
+void
+zdm_query_select(ZdmStatements *statements, const ZdmRange *range,
+				 ZdmRowCallback callback, void *arg)
+{
+	RowReceiver receiver;
+
+	init_receiver(&receiver);
+	receiver.row = pass_row;
+	receiver.callback = callback;
+	receiver.arg = arg;
+	(void) run_plan(statements, statements->select, range, &receiver);
+}

@@ -1,0 +1,13 @@
+/*
+ * sweep.h
+ *	  One pass over all leaves of the target.
+ */
+#ifndef ZDM_BACKFILL_SWEEP_H
+#define ZDM_BACKFILL_SWEEP_H
+
+#include "backfill/run.h"
+
+extern bool zdm_sweep(ZdmRun *run);
+extern void zdm_retry_quarantined(ZdmRun *run);
+
+#endif							/* ZDM_BACKFILL_SWEEP_H */

@@ -1,0 +1,16 @@
+/*
+ * target.h
+ *	  What a table must be to be backfilled.
+ */
+#ifndef ZDM_BACKFILL_TARGET_H
+#define ZDM_BACKFILL_TARGET_H
+
+#include "backfill/query.h"
+#include "utils/relcache.h"
+
+extern Relation zdm_target_open(Oid target);
+extern void zdm_target_check(Relation rel);
+extern void zdm_target_check_clauses(const ZdmBackfillSpec *spec, Relation rel,
+									 const ZdmClauseFacts *facts);
+
+#endif							/* ZDM_BACKFILL_TARGET_H */

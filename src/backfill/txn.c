@@ -1,0 +1,191 @@
+/*
+ * txn.c
+ *	  One transaction of a running backfill, and what came of it.
+ *
+ * Every transaction runs as the owner of the target, read committed and
+ * read-write, with the settings of the submit, whatever role settings,
+ * database settings or triggers that ran before made of the session.  A timer
+ * of our own caps it: statement_timeout does nothing in a worker.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "backfill/txn.h"
+#include "core/identity.h"
+#include "core/settings.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/latch.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+static TimeoutId cap_timer;
+static volatile sig_atomic_t cap_reached = false;
+
+/* in the signal handler: as if the batch had been cancelled */
+static void
+reach_cap(void)
+{
+	cap_reached = true;
+	QueryCancelPending = true;
+	InterruptPending = true;
+	SetLatch(MyLatch);
+}
+
+/* Once in a process that runs backfills. */
+void
+zdm_txn_init(void)
+{
+	cap_timer = RegisterTimeout(USER_TIMEOUT, reach_cap);
+}
+
+static void
+start_cap(int cap_ms)
+{
+	cap_reached = false;
+	if (cap_ms > 0)
+		enable_timeout_after(cap_timer, cap_ms);
+}
+
+static void
+stop_cap(void)
+{
+	disable_timeout(cap_timer, false);
+	if (cap_reached)
+		QueryCancelPending = false;
+}
+
+static void
+pin_batch_settings(const ZdmBackfillSpec *spec)
+{
+	char		lock_timeout[16];
+
+	XactIsoLevel = XACT_READ_COMMITTED;
+	XactReadOnly = false;
+	XactDeferrable = false;
+
+	/* lock_timeout is the longer one, so that we find a deadlock, and first */
+	pg_ltoa(zdm_row_lock_timeout, lock_timeout);
+	zdm_pin_setting("lock_timeout", lock_timeout);
+	pg_ltoa(Max(zdm_row_lock_timeout / 2, 1), lock_timeout);
+	zdm_pin_setting("deadlock_timeout", lock_timeout);
+
+	/* the cursor is in the same transaction: a crash loses both or neither */
+	zdm_pin_setting("synchronous_commit", "off");
+	zdm_pin_setting("row_security", "off");
+	zdm_pin_setting("jit", "off");
+	zdm_pin_setting("session_replication_role",
+					spec->fire_triggers ? "origin" : "replica");
+}
+
+static void
+begin(ZdmRun *run, int cap_ms)
+{
+	zdm_spec_apply_settings(run->spec);
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	pin_batch_settings(run->spec);
+	zdm_identity_enter(run->owner);
+	pgstat_report_activity(STATE_RUNNING, run->spec->set_clause);
+	start_cap(cap_ms);
+}
+
+static void
+commit(void)
+{
+	if (ActiveSnapshotSet())
+		PopActiveSnapshot();
+	CommitTransactionCommand();
+	stop_cap();
+	zdm_identity_leave();
+	pgstat_report_stat(false);
+	pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* classes and codes of errors that speak of a row, not of the statement */
+static bool
+is_row_error(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_CARDINALITY_VIOLATION:
+		case ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION:
+		case ERRCODE_WITH_CHECK_OPTION_VIOLATION:
+		case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
+		case ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION:
+		case ERRCODE_SQL_ROUTINE_EXCEPTION:
+		case ERRCODE_PLPGSQL_ERROR:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* classes that the standard leaves to users: RAISE ... USING ERRCODE = 'ZZ001' */
+static bool
+is_user_defined(const char *sqlstate)
+{
+	char		c = sqlstate[0];
+
+	return (c >= '6' && c <= '9') || (c >= 'I' && c <= 'Z' && strncmp(sqlstate, "XX", 2) != 0);
+}
+
+static ZdmVerdict
+classify(const ZdmError *error)
+{
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+		case ERRCODE_T_R_DEADLOCK_DETECTED:
+		case ERRCODE_T_R_SERIALIZATION_FAILURE:
+			return ZDM_ROWS_LOCKED;
+		case ERRCODE_QUERY_CANCELED:
+			return cap_reached ? ZDM_TOO_LONG : ZDM_CANCELLED;
+		default:
+			break;
+	}
+	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
+		return ZDM_NO_RESOURCE;
+	if (is_row_error(error->sqlerrcode) || is_user_defined(zdm_error_sqlstate(error)))
+		return ZDM_ROW_ERROR;
+	return ZDM_FAILED;
+}
+
+/*
+ * Run body in a transaction of its own and commit.  body may push one
+ * snapshot.  cap_ms 0: no cap.  On a rolled-back verdict *error says why, in
+ * run->batch_mcxt.
+ */
+ZdmVerdict
+zdm_txn(ZdmRun *run, int cap_ms, ZdmTxnBody body, void *arg, ZdmError **error)
+{
+	ZdmVerdict	verdict = ZDM_FAILED;
+
+	*error = NULL;
+	PG_TRY();
+	{
+		begin(run, cap_ms);
+		if (!zdm_job_read_orders(run->job->id, &run->orders) ||
+			run->orders.state != ZDM_JOB_RUNNING)
+			verdict = ZDM_STOP;
+		else
+			verdict = body(run, arg);
+		commit();
+	}
+	PG_CATCH();
+	{
+		*error = zdm_error_capture(run->batch_mcxt);
+		verdict = classify(*error);
+		stop_cap();
+		pgstat_report_activity(STATE_IDLE, NULL);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(run->run_mcxt);
+	return verdict;
+}

@@ -1,0 +1,161 @@
+/*
+ * verdict.c
+ *	  What to do about a verdict that every kind of step may meet: wait and
+ *	  try again, or end the run.
+ *
+ * Load and locks never end a job, they hold it; what holds it is shown in
+ * zdm.jobs after a moment.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "backfill/pause.h"
+#include "backfill/verdict.h"
+#include "core/catalog.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#define FIRST_WAIT_MS 10.0
+#define LONGEST_WAIT_MS 1000.0
+#define LONGEST_RESOURCE_WAIT_MS 60000.0
+#define TELL_AFTER_TRIES 5
+
+static ZdmError *
+copy_error(const ZdmError *error)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+	ZdmError   *copy = palloc0(sizeof(ZdmError));
+
+	copy->sqlerrcode = error->sqlerrcode;
+	copy->message = pstrdup(error->message);
+	copy->detail = error->detail ? pstrdup(error->detail) : NULL;
+	copy->hint = error->hint ? pstrdup(error->hint) : NULL;
+	copy->context = error->context ? pstrdup(error->context) : NULL;
+	MemoryContextSwitchTo(old);
+	return copy;
+}
+
+/* End the run; error may be NULL. */
+void
+zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error)
+{
+	run->ended = true;
+	run->outcome.result = result;
+	run->outcome.error = error ? copy_error(error) : NULL;
+}
+
+/* A step succeeded: what held the job is over. */
+void
+zdm_run_progressed(ZdmRun *run)
+{
+	run->tries = 0;
+	zdm_say_working(run);
+}
+
+/* FIRST_WAIT_MS, doubled with every try. */
+static double
+backoff_ms(const ZdmRun *run, double longest)
+{
+	double		ms = FIRST_WAIT_MS;
+
+	for (int i = 1; i < run->tries && ms < longest; i++)
+		ms *= 2;
+	return Min(ms, longest);
+}
+
+static bool
+wait_for(ZdmRun *run, double longest_ms, const char *what)
+{
+	run->tries++;
+	run->cursor.retries++;
+	if (run->tries == TELL_AFTER_TRIES)
+		zdm_say_waiting(run, what);
+	return zdm_pause(run, backoff_ms(run, longest_ms));
+}
+
+/* Who has or wants a lock on the relation that the job cannot share. */
+static char *
+describe_lock_holders(Oid leaf)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ZdmCatalogScope scope;
+	Oid			argtype = OIDOID;
+	Datum		arg = ObjectIdGetDatum(leaf);
+	char	   *text = NULL;
+
+	StartTransactionCommand();
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute("SELECT format('a lock on table %s: process %s (%s) %s %s', $1::regclass,"
+							" l.pid, coalesce(nullif(a.application_name, ''), a.backend_type),"
+							" CASE WHEN l.granted THEN 'holds' ELSE 'waits for' END, l.mode)"
+							" FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
+							" WHERE l.locktype = 'relation' AND l.relation = $1"
+							" AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+							" AND l.pid <> pg_backend_pid()"
+							" AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
+							" ORDER BY l.granted DESC, l.waitstart LIMIT 1",
+							1, &argtype, &arg, NULL, SPI_OK_SELECT) > 0)
+		text = zdm_catalog_text(0, 1, mcxt);
+	zdm_catalog_end(&scope);
+	CommitTransactionCommand();
+	return text ? text : MemoryContextStrdup(mcxt, "a lock on the table");
+}
+
+static void
+end_with_owner_change(ZdmRun *run)
+{
+	run->ended = true;
+	run->outcome.result = ZDM_RUN_PAUSED;
+	run->outcome.error =
+		zdm_error_make(TopMemoryContext, ERRCODE_INSUFFICIENT_PRIVILEGE,
+					   psprintf("A member of the new owner can go on with zdm.resume_job(" INT64_FORMAT ").",
+								run->job->id),
+					   "the table no longer belongs to role \"%s\", as which the job runs",
+					   run->job->owner);
+}
+
+static void
+end_cancelled(ZdmRun *run)
+{
+	run->ended = true;
+	run->outcome.result = ZDM_RUN_PAUSED;
+	run->outcome.error =
+		zdm_error_make(TopMemoryContext, ERRCODE_QUERY_CANCELED,
+					   psprintf("Use zdm.resume_job(" INT64_FORMAT ").", run->job->id),
+					   "cancelled by an administrator (pg_cancel_backend)");
+}
+
+/*
+ * Deal with a verdict other than those the step knows better.  True: the step
+ * is to be tried again.  False: the run has ended.
+ */
+bool
+zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict, const ZdmError *error)
+{
+	switch (verdict)
+	{
+		case ZDM_BUSY:
+			return wait_for(run, LONGEST_WAIT_MS / 5,
+							run->tries + 1 == TELL_AFTER_TRIES ? describe_lock_holders(leaf) : "");
+		case ZDM_ROWS_LOCKED:
+			return wait_for(run, LONGEST_WAIT_MS, psprintf("a lock: %s", error->message));
+		case ZDM_NO_RESOURCE:
+			run->tries = Max(run->tries, TELL_AFTER_TRIES - 1);
+			return wait_for(run, LONGEST_RESOURCE_WAIT_MS,
+							psprintf("the server: %s", error->message));
+		case ZDM_STOP:
+			zdm_run_end(run, ZDM_RUN_STOPPED, NULL);
+			return false;
+		case ZDM_OTHER_OWNER:
+			end_with_owner_change(run);
+			return false;
+		case ZDM_CANCELLED:
+			end_cancelled(run);
+			return false;
+		default:
+			zdm_run_end(run, ZDM_RUN_FAILED, error);
+			return false;
+	}
+}

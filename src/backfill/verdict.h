@@ -1,0 +1,15 @@
+/*
+ * verdict.h
+ *	  What to do about a verdict that every kind of step may meet.
+ */
+#ifndef ZDM_BACKFILL_VERDICT_H
+#define ZDM_BACKFILL_VERDICT_H
+
+#include "backfill/txn.h"
+
+extern void zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error);
+extern void zdm_run_progressed(ZdmRun *run);
+extern bool zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict,
+								  const ZdmError *error);
+
+#endif							/* ZDM_BACKFILL_VERDICT_H */

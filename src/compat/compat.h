@@ -1,0 +1,64 @@
+/*
+ * compat.h
+ *	  What differs between PostgreSQL 15, 16, 17 and 18, and nothing else.
+ *
+ * PG_VERSION_NUM appears in this folder only.  Each difference is one macro
+ * or inline function with the newest version's name or meaning.
+ */
+#ifndef ZDM_COMPAT_COMPAT_H
+#define ZDM_COMPAT_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "zdm needs PostgreSQL 15 or later"
+#endif
+
+#include "catalog/pg_database.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "utils/acl.h"
+#include "utils/backend_status.h"
+#include "utils/wait_event.h"
+
+/* May a background worker connect as a role that may not log in? */
+#if PG_VERSION_NUM >= 170000
+#define ZDM_BYPASS_ROLELOGINCHECK BGWORKER_BYPASS_ROLELOGINCHECK
+#define ZDM_CAN_BYPASS_ROLELOGINCHECK true
+#else
+#define ZDM_BYPASS_ROLELOGINCHECK 0
+#define ZDM_CAN_BYPASS_ROLELOGINCHECK false
+#endif
+
+/* A wait event of our own; before 17 they all are "Extension". */
+static inline uint32
+zdm_compat_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+	return WaitEventExtensionNew(name);
+#else
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
+/* Entry index (from 1) of this process's copy of the backend status array. */
+static inline LocalPgBackendStatus *
+zdm_compat_local_beentry(int index)
+{
+#if PG_VERSION_NUM >= 160000
+	return pgstat_get_local_beentry_by_index(index);
+#else
+	return pgstat_fetch_stat_local_beentry(index);
+#endif
+}
+
+/* Privileges of a role on a database. */
+static inline AclResult
+zdm_compat_database_aclcheck(Oid database, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(DatabaseRelationId, database, role, mode);
+#else
+	return pg_database_aclcheck(database, role, mode);
+#endif
+}
+
+#endif							/* ZDM_COMPAT_COMPAT_H */

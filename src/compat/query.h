@@ -1,0 +1,114 @@
+/*
+ * query.h
+ *	  Version differences in parse trees, the executor and table statistics.
+ */
+#ifndef ZDM_COMPAT_QUERY_H
+#define ZDM_COMPAT_QUERY_H
+
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_relation.h"
+#include "parser/parsetree.h"
+#include "pgstat.h"
+#include "utils/acl.h"
+#include "utils/rel.h"
+
+/* 18: RETURNING is a node of its own, with options */
+static inline bool
+zdm_compat_has_returning(const UpdateStmt *stmt)
+{
+#if PG_VERSION_NUM >= 180000
+	return stmt->returningClause != NULL;
+#else
+	return stmt->returningList != NIL;
+#endif
+}
+
+static inline void
+zdm_compat_set_returning(UpdateStmt *stmt, List *exprs)
+{
+#if PG_VERSION_NUM >= 180000
+	stmt->returningClause = makeNode(ReturningClause);
+	stmt->returningClause->exprs = exprs;
+#else
+	stmt->returningList = exprs;
+#endif
+}
+
+/* 16: permissions moved out of the range table entry */
+static inline Bitmapset **
+zdm_compat_selected_columns(Query *query, Index rti)
+{
+#if PG_VERSION_NUM >= 160000
+	return &getRTEPermissionInfo(query->rteperminfos,
+								 rt_fetch(rti, query->rtable))->selectedCols;
+#else
+	return &rt_fetch(rti, query->rtable)->selectedCols;
+#endif
+}
+
+static inline void
+zdm_compat_make_read_only(Query *query, Index rti)
+{
+#if PG_VERSION_NUM >= 160000
+	RTEPermissionInfo *perminfo = getRTEPermissionInfo(query->rteperminfos,
+													   rt_fetch(rti, query->rtable));
+
+	perminfo->requiredPerms = ACL_SELECT;
+	perminfo->updatedCols = NULL;
+#else
+	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+
+	rte->requiredPerms = ACL_SELECT;
+	rte->updatedCols = NULL;
+#endif
+}
+
+/* 18: no execute_once */
+static inline void
+zdm_compat_executor_run(QueryDesc *desc)
+{
+#if PG_VERSION_NUM >= 180000
+	ExecutorRun(desc, ForwardScanDirection, 0);
+#else
+	ExecutorRun(desc, ForwardScanDirection, 0, true);
+#endif
+}
+
+/* HOT updates of rel that this process has counted; only differences matter */
+static inline int64
+zdm_compat_hot_updates(Relation rel)
+{
+	if (!pgstat_should_count_relation(rel))
+		return 0;
+#if PG_VERSION_NUM >= 160000
+	return rel->pgstat_info->counts.tuples_hot_updated;
+#else
+	return rel->pgstat_info->t_counts.t_tuples_hot_updated;
+#endif
+}
+
+/* columns whose change makes an update not HOT; from 16 on BRIN does not */
+static inline Bitmapset *
+zdm_compat_hot_blocking_columns(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_HOT_BLOCKING);
+#else
+	return RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_ALL);
+#endif
+}
+
+/* 18: may also answer with a deferrable key */
+static inline Oid
+zdm_compat_primary_key(Relation rel)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(rel, false);
+#else
+	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+#endif							/* ZDM_COMPAT_QUERY_H */

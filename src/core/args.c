@@ -1,0 +1,56 @@
+/*
+ * args.c
+ *	  Checks that several SQL functions make on their call.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "core/args.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+
+/* Errors with NULL_VALUE_NOT_ALLOWED when the argument is NULL. */
+void
+zdm_args_not_null(FunctionCallInfo fcinfo, int argno, const char *argname)
+{
+	if (PG_ARGISNULL(argno))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", argname),
+				 errhint("Check the query or variable that gives \"%s\".", argname)));
+}
+
+/*
+ * Errors with READ_ONLY_SQL_TRANSACTION on a standby and in a read-only
+ * transaction.
+ */
+void
+zdm_require_writable(const char *funcname)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s on a standby", funcname),
+				 errhint("Call it on the primary. The views of schema zdm can be read here.")));
+	if (XactReadOnly)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot execute %s in a read-only transaction", funcname),
+				 errhint("Start the transaction with READ WRITE, and check default_transaction_read_only.")));
+}
+
+/*
+ * Errors with INSUFFICIENT_PRIVILEGE unless the caller has the rights of
+ * owner.  what names the object, as in: table "public.t".
+ */
+void
+zdm_require_owner_rights(Oid owner, const char *what)
+{
+	if (!has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of %s", what),
+				 errhint("Call it as role \"%s\" or as a member of it.",
+						 GetUserNameFromId(owner, true) ? GetUserNameFromId(owner, true) : "(dropped)")));
+}

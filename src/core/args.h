@@ -1,0 +1,14 @@
+/*
+ * args.h
+ *	  Checks that several SQL functions make on their call.
+ */
+#ifndef ZDM_CORE_ARGS_H
+#define ZDM_CORE_ARGS_H
+
+#include "fmgr.h"
+
+extern void zdm_args_not_null(FunctionCallInfo fcinfo, int argno, const char *argname);
+extern void zdm_require_writable(const char *funcname);
+extern void zdm_require_owner_rights(Oid owner, const char *what);
+
+#endif							/* ZDM_CORE_ARGS_H */

@@ -1,0 +1,20 @@
+-- What must hold before anything is created.
+
+-- A schema that is there already may hold objects of somebody else, which
+-- would then be taken for zdm's own.
+DO $$
+BEGIN
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n
+                WHERE n.nspname OPERATOR(pg_catalog.=) 'zdm'
+                  AND (n.nspowner OPERATOR(pg_catalog.<>) (SELECT r.oid FROM pg_catalog.pg_roles r
+                                        WHERE r.rolname OPERATOR(pg_catalog.=) current_user)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) n.oid)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_operator o WHERE o.oprnamespace OPERATOR(pg_catalog.=) n.oid)
+                       OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typnamespace OPERATOR(pg_catalog.=) n.oid))) THEN
+        RAISE EXCEPTION 'schema "zdm" exists and is not empty, or belongs to another role'
+            USING ERRCODE = 'duplicate_schema',
+                  HINT = 'Drop or rename it, then run CREATE EXTENSION zdm again.';
+    END IF;
+END
+$$;

@@ -1,0 +1,87 @@
+/*
+ * settings.c
+ *	  The zdm.* settings (GUCs).
+ *
+ * All of them take effect at a reload: workers and the launcher re-read them
+ * between two pieces of work.  Settings of one job, where zdm.set_throttle()
+ * gave any, come before these.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "core/settings.h"
+#include "utils/guc.h"
+
+bool		zdm_autostart = true;
+int			zdm_max_workers = 4;
+int			zdm_launcher_interval = 300;
+double		zdm_duty = 1.0;
+int			zdm_batch_time = 20;
+int			zdm_max_batch_time = 200;
+int			zdm_batch_wal = 8192;
+int			zdm_row_lock_timeout = 50;
+int			zdm_max_snapshot_age = 5000;
+
+static void
+define_process_settings(void)
+{
+	DefineCustomBoolVariable("zdm.autostart",
+							 "Lets the launcher start and resume jobs by itself.",
+							 "Turn it off on clones of a cluster, whose jobs would go on as if after a failover.",
+							 &zdm_autostart, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.launcher_interval",
+							"Time between two looks of the launcher at every database.",
+							"Work that a session hands over starts at once; this is the safety net.",
+							&zdm_launcher_interval, 300, 1, 86400,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.max_workers",
+							"Largest number of jobs that run at the same time in the cluster.",
+							"Each takes one of max_worker_processes. Further jobs stay queued.",
+							&zdm_max_workers, 4, 1, 262143,
+							PGC_SIGHUP, 0, NULL, NULL, NULL);
+}
+
+static void
+define_batch_settings(void)
+{
+	DefineCustomIntVariable("zdm.batch_time",
+							"Duration that a batch of a job aims at.",
+							"A batch is one transaction; its row locks last no longer than this, as a rule.",
+							&zdm_batch_time, 20, 1, 10000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.batch_wal",
+							"Amount of WAL that a batch of a job aims at.",
+							NULL,
+							&zdm_batch_wal, 8192, 64, INT_MAX / 1024,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomRealVariable("zdm.duty",
+							 "Share of the time that a job is at work; it pauses for the rest.",
+							 "1 is unthrottled. zdm.set_throttle() sets it for one job.",
+							 &zdm_duty, 1.0, 0.001, 1.0,
+							 PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.max_batch_time",
+							"Duration at which a batch is rolled back and made smaller.",
+							"A batch of one row may take ten times as long before the row is put into zdm.quarantine.",
+							&zdm_max_batch_time, 200, 10, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.max_snapshot_age",
+							"Longest time for which a job holds one snapshot to prove that nothing is left.",
+							"A table that takes longer to read is proved by a sweep in short transactions that finds nothing.",
+							&zdm_max_snapshot_age, 5000, 0, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.row_lock_timeout",
+							"Time that a batch waits for a row that another transaction has locked.",
+							"After it the batch is done again without the locked rows, which get a later turn.",
+							&zdm_row_lock_timeout, 50, 1, 10000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+/* Define every setting.  From _PG_init only. */
+void
+zdm_settings_define(void)
+{
+	define_process_settings();
+	define_batch_settings();
+	MarkGUCPrefixReserved("zdm");
+}

@@ -1,0 +1,354 @@
+/*
+ * job.c
+ *	  Jobs: one row of zdm.job each, and the one function that changes the
+ *	  state of one.
+ *
+ * Locking: the row of zdm.job is locked FOR UPDATE before its state is
+ * changed, so pause, cancel and the worker's own transitions are serial.
+ * Every transition writes a row of zdm.event and a NOTIFY on channel "zdm"
+ * in the same transaction.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "commands/async.h"
+#include "core/catalog.h"
+#include "job/job.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#define JOB_COLUMNS \
+	"job_id, name, kind, target, target_schema, target_name, owner, state, " \
+	"fruitless_starts, cluster_id, database_id, last_error"
+
+static const char *const state_names[] = {
+	[ZDM_JOB_QUEUED] = "queued",
+	[ZDM_JOB_RUNNING] = "running",
+	[ZDM_JOB_PAUSED] = "paused",
+	[ZDM_JOB_FAILED] = "failed",
+	[ZDM_JOB_CANCELLED] = "cancelled",
+	[ZDM_JOB_DONE] = "done"
+};
+
+/* bit n: the state may change to state n */
+static const int next_states[] = {
+	[ZDM_JOB_QUEUED] = 1 << ZDM_JOB_RUNNING | 1 << ZDM_JOB_PAUSED | 1 << ZDM_JOB_FAILED | 1 << ZDM_JOB_CANCELLED,
+	[ZDM_JOB_RUNNING] = 1 << ZDM_JOB_DONE | 1 << ZDM_JOB_FAILED | 1 << ZDM_JOB_PAUSED | 1 << ZDM_JOB_CANCELLED,
+	[ZDM_JOB_PAUSED] = 1 << ZDM_JOB_QUEUED | 1 << ZDM_JOB_CANCELLED,
+	[ZDM_JOB_FAILED] = 1 << ZDM_JOB_QUEUED | 1 << ZDM_JOB_CANCELLED,
+	[ZDM_JOB_CANCELLED] = 1 << ZDM_JOB_QUEUED,
+	[ZDM_JOB_DONE] = 0
+};
+
+/* The name of a state as users see it. */
+const char *
+zdm_job_state_name(ZdmJobState state)
+{
+	return state_names[state];
+}
+
+/* The state of that name; errors with DATA_CORRUPTED for an unknown one. */
+ZdmJobState
+zdm_job_state_parse(const char *name)
+{
+	for (int i = 0; i < lengthof(state_names); i++)
+	{
+		if (strcmp(name, state_names[i]) == 0)
+			return (ZdmJobState) i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("unknown job state \"%s\"", name)));
+	return ZDM_JOB_FAILED;		/* keep the compiler quiet */
+}
+
+static char *
+cluster_id(void)
+{
+	return psprintf(UINT64_FORMAT, GetSystemIdentifier());
+}
+
+static ZdmJob *
+job_from_result(MemoryContext mcxt)
+{
+	ZdmJob	   *job = MemoryContextAllocZero(mcxt, sizeof(ZdmJob));
+	bool		isnull;
+	char	   *cluster;
+
+	job->id = DatumGetInt64(zdm_catalog_value(0, 1, &isnull));
+	job->name = zdm_catalog_text(0, 2, mcxt);
+	job->kind = zdm_catalog_text(0, 3, mcxt);
+	job->target = DatumGetObjectId(zdm_catalog_value(0, 4, &isnull));
+	job->target_schema = zdm_catalog_text(0, 5, mcxt);
+	job->target_name = zdm_catalog_text(0, 6, mcxt);
+	job->owner = zdm_catalog_text(0, 7, mcxt);
+	job->state = zdm_job_state_parse(zdm_catalog_text(0, 8, CurrentMemoryContext));
+	job->fruitless_starts = DatumGetInt32(zdm_catalog_value(0, 9, &isnull));
+	cluster = zdm_catalog_text(0, 10, CurrentMemoryContext);
+	job->is_local = strcmp(cluster, cluster_id()) == 0 &&
+		DatumGetObjectId(zdm_catalog_value(0, 11, &isnull)) == MyDatabaseId;
+	job->last_error = zdm_catalog_text(0, 12, mcxt);
+	return job;
+}
+
+static ZdmJob *
+select_job(const char *sql, Oid argtype, Datum arg)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ZdmCatalogScope scope;
+	ZdmJob	   *job = NULL;
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute(sql, 1, &argtype, &arg, NULL, SPI_OK_SELECT) > 0)
+		job = job_from_result(mcxt);
+	zdm_catalog_end(&scope);
+	return job;
+}
+
+static ZdmJob *
+require_job(ZdmJob *job, int64 job_id, bool missing_ok)
+{
+	if (job == NULL && !missing_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("job " INT64_FORMAT " does not exist", job_id),
+				 errhint("The jobs of this database are in zdm.jobs.")));
+	return job;
+}
+
+/*
+ * The job, in the current memory context.  Errors with UNDEFINED_OBJECT, or
+ * NULL when missing_ok.
+ */
+ZdmJob *
+zdm_job_load(int64 job_id, bool missing_ok)
+{
+	return require_job(select_job("SELECT " JOB_COLUMNS " FROM zdm.job WHERE job_id = $1",
+								  INT8OID, Int64GetDatum(job_id)),
+					   job_id, missing_ok);
+}
+
+/* The job of that name, NULL when there is none. */
+ZdmJob *
+zdm_job_load_by_name(const char *name)
+{
+	return select_job("SELECT " JOB_COLUMNS " FROM zdm.job WHERE name = $1",
+					  TEXTOID, CStringGetTextDatum(name));
+}
+
+/* As zdm_job_load(), with the row locked to the end of the transaction. */
+ZdmJob *
+zdm_job_lock(int64 job_id, bool missing_ok)
+{
+	return require_job(select_job("SELECT " JOB_COLUMNS " FROM zdm.job WHERE job_id = $1 FOR UPDATE",
+								  INT8OID, Int64GetDatum(job_id)),
+					   job_id, missing_ok);
+}
+
+/*
+ * Insert a queued job.  Returns 0 when the name is taken, perhaps by a
+ * transaction that committed only just now.  Who starts a job must also call
+ * zdm_queue_request().
+ */
+int64
+zdm_job_create(const char *name, const char *kind, Oid target, Oid owner)
+{
+	static const Oid argtypes[] = {TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID,
+	TEXTOID, TEXTOID, TEXTOID, OIDOID};
+	Datum		values[lengthof(argtypes)];
+	ZdmCatalogScope scope;
+	int64		job_id = 0;
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(name);
+	values[1] = CStringGetTextDatum(kind);
+	values[2] = ObjectIdGetDatum(target);
+	values[3] = CStringGetTextDatum(get_namespace_name(get_rel_namespace(target)));
+	values[4] = CStringGetTextDatum(get_rel_name(target));
+	values[5] = CStringGetTextDatum(GetUserNameFromId(owner, false));
+	values[6] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+	values[7] = CStringGetTextDatum(cluster_id());
+	values[8] = ObjectIdGetDatum(MyDatabaseId);
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute("INSERT INTO zdm.job (name, kind, target, target_schema, target_name,"
+							" owner, created_by, cluster_id, database_id)"
+							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+							" ON CONFLICT (name) DO NOTHING RETURNING job_id",
+							lengthof(argtypes), argtypes, values, NULL,
+							SPI_OK_INSERT_RETURNING) > 0)
+		job_id = DatumGetInt64(zdm_catalog_value(0, 1, &isnull));
+	zdm_catalog_end(&scope);
+
+	if (job_id != 0)
+		zdm_job_note(job_id, "queued", NULL);
+	return job_id;
+}
+
+/* Tell listeners: channel zdm, a small JSON object. */
+static void
+notify_transition(const ZdmJob *job, ZdmJobState to)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"job_id\": " INT64_FORMAT ", \"name\": ", job->id);
+	escape_json(&buf, job->name);
+	appendStringInfoString(&buf, ", \"kind\": ");
+	escape_json(&buf, job->kind);
+	appendStringInfoString(&buf, ", \"target\": ");
+	escape_json(&buf, quote_qualified_identifier(job->target_schema, job->target_name));
+	appendStringInfo(&buf, ", \"from\": \"%s\", \"state\": \"%s\"}",
+					 state_names[job->state], state_names[to]);
+	Async_Notify("zdm", buf.data);
+	pfree(buf.data);
+}
+
+/* Write a row of zdm.event; message may be NULL.  Does not commit. */
+void
+zdm_job_note(int64 job_id, const char *event, const char *message)
+{
+	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[lengthof(argtypes)];
+	bool		isnull[lengthof(argtypes)] = {false};
+	ZdmCatalogScope scope;
+
+	values[0] = Int64GetDatum(job_id);
+	values[1] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+	values[2] = CStringGetTextDatum(event);
+	isnull[3] = (message == NULL);
+	values[3] = message ? CStringGetTextDatum(message) : (Datum) 0;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("INSERT INTO zdm.event (job_id, actor, event, message)"
+						" VALUES ($1, $2, $3, $4)",
+						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
+	zdm_catalog_end(&scope);
+}
+
+static void
+update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
+			 const ZdmError *error)
+{
+	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[lengthof(argtypes)];
+	bool		isnull[lengthof(argtypes)];
+	const char *texts[5];
+	ZdmCatalogScope scope;
+
+	texts[0] = state_names[to];
+	texts[1] = (to == ZDM_JOB_PAUSED) ? reason : NULL;
+	texts[2] = error ? error->message : NULL;
+	texts[3] = error ? zdm_error_sqlstate(error) : NULL;
+	texts[4] = error ? error->hint : NULL;
+
+	values[0] = Int64GetDatum(job->id);
+	isnull[0] = false;
+	for (int i = 0; i < lengthof(texts); i++)
+	{
+		isnull[i + 1] = (texts[i] == NULL);
+		values[i + 1] = texts[i] ? CStringGetTextDatum(texts[i]) : (Datum) 0;
+	}
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.job SET state = $2, state_since = clock_timestamp(),"
+						" waiting_for = $3, last_error = $4, last_sqlstate = $5, last_hint = $6,"
+						" started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, clock_timestamp()) ELSE started_at END,"
+						" finished_at = CASE WHEN $2 IN ('done', 'failed', 'cancelled') THEN clock_timestamp() END,"
+						" fruitless_starts = CASE WHEN $2 = 'queued' THEN 0 ELSE fruitless_starts END"
+						" WHERE job_id = $1",
+						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+}
+
+/*
+ * The one place where a job's state changes.  The caller has the row locked
+ * by zdm_job_lock() in this transaction.  reason (may be NULL) goes into the
+ * event, and into waiting_for of a paused job; error (may be NULL) is kept as
+ * the job's last error.  Errors with OBJECT_NOT_IN_PREREQUISITE_STATE when
+ * the state may not follow.  Does not commit.
+ */
+void
+zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
+				   const ZdmError *error)
+{
+	const char *message = reason;
+
+	if ((next_states[job->state] & (1 << to)) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("job " INT64_FORMAT " (\"%s\") is %s and cannot become %s",
+						job->id, job->name, state_names[job->state], state_names[to]),
+				 errhint("Its state and history are in zdm.jobs and zdm.events.")));
+
+	update_state(job, to, reason, error);
+	if (error && !message)
+		message = psprintf("%s: %s", zdm_error_sqlstate(error), error->message);
+	zdm_job_note(job->id, state_names[to], message);
+	notify_transition(job, to);
+	job->state = to;
+}
+
+static void
+update_one(const char *sql, int64 job_id, Oid argtype, Datum value, bool isnull)
+{
+	Oid			argtypes[2] = {INT8OID, argtype};
+	Datum		values[2] = {Int64GetDatum(job_id), value};
+	bool		nulls[2] = {false, isnull};
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute(sql, 2, argtypes, values, nulls, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+}
+
+/* Say what holds an unfinished job back; NULL: nothing.  Does not commit. */
+void
+zdm_job_set_waiting(int64 job_id, const char *waiting_for)
+{
+	update_one("UPDATE zdm.job SET waiting_for = $2"
+			   " WHERE job_id = $1 AND waiting_for IS DISTINCT FROM $2"
+			   " AND state IN ('queued', 'running')",
+			   job_id, TEXTOID,
+			   waiting_for ? CStringGetTextDatum(waiting_for) : (Datum) 0,
+			   waiting_for == NULL);
+}
+
+/* Count starts of a worker that led to nothing, against crash loops. */
+void
+zdm_job_set_fruitless_starts(int64 job_id, int starts)
+{
+	update_one("UPDATE zdm.job SET fruitless_starts = $2 WHERE job_id = $1",
+			   job_id, INT4OID, Int32GetDatum(starts), false);
+}
+
+/*
+ * A member of the target's owner takes responsibility for the job as the
+ * target is now: after a change of owner, a restore or a copy.
+ */
+void
+zdm_job_adopt(ZdmJob *job, Oid owner)
+{
+	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, OIDOID, OIDOID};
+	Datum		values[lengthof(argtypes)];
+	ZdmCatalogScope scope;
+
+	values[0] = Int64GetDatum(job->id);
+	values[1] = CStringGetTextDatum(GetUserNameFromId(owner, false));
+	values[2] = CStringGetTextDatum(cluster_id());
+	values[3] = ObjectIdGetDatum(MyDatabaseId);
+	values[4] = ObjectIdGetDatum(job->target);
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.job SET owner = $2, cluster_id = $3,"
+						" database_id = $4, target = $5 WHERE job_id = $1",
+						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+	job->owner = GetUserNameFromId(owner, false);
+	job->is_local = true;
+}

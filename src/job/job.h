@@ -1,0 +1,62 @@
+/*
+ * job.h
+ *	  Jobs: one row of zdm.job each, and the one function that changes the
+ *	  state of one.
+ *
+ * A job is what a worker carries out; what it does is its kind's business
+ * (a room of its own), which keeps its definition and its progress in tables
+ * of its own, keyed by job_id.
+ */
+#ifndef ZDM_JOB_JOB_H
+#define ZDM_JOB_JOB_H
+
+#include "core/errors.h"
+
+/*
+ * The state of a job, and the states that may follow.  zdm.job.state has the
+ * lower-case name.  Whether a running job has a live worker is not a state:
+ * it is whether somebody holds the job's lock (see lock.h).
+ */
+typedef enum ZdmJobState
+{
+	ZDM_JOB_QUEUED,				/* -> running, paused, cancelled */
+	ZDM_JOB_RUNNING,			/* -> done, failed, paused, cancelled */
+	ZDM_JOB_PAUSED,				/* -> queued, cancelled */
+	ZDM_JOB_FAILED,				/* -> queued, cancelled */
+	ZDM_JOB_CANCELLED,			/* -> queued */
+	ZDM_JOB_DONE				/* -> nothing */
+} ZdmJobState;
+
+typedef struct ZdmJob
+{
+	int64		id;
+	char	   *name;
+	char	   *kind;
+	Oid			target;
+	char	   *target_schema;
+	char	   *target_name;
+	char	   *owner;			/* role that owned the target at submit */
+	ZdmJobState state;
+	int			fruitless_starts;	/* worker starts since the last progress */
+	bool		is_local;		/* false: the row came from another cluster or
+								 * database (restore, copy, pg_upgrade) */
+	char	   *last_error;		/* may be NULL */
+} ZdmJob;
+
+extern const char *zdm_job_state_name(ZdmJobState state);
+extern ZdmJobState zdm_job_state_parse(const char *name);
+
+/* Row access.  Each needs a transaction; none of them commits. */
+extern int64 zdm_job_create(const char *name, const char *kind, Oid target,
+							Oid owner);
+extern ZdmJob *zdm_job_load(int64 job_id, bool missing_ok);
+extern ZdmJob *zdm_job_load_by_name(const char *name);
+extern ZdmJob *zdm_job_lock(int64 job_id, bool missing_ok);
+extern void zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
+							   const ZdmError *error);
+extern void zdm_job_note(int64 job_id, const char *event, const char *message);
+extern void zdm_job_set_waiting(int64 job_id, const char *waiting_for);
+extern void zdm_job_set_fruitless_starts(int64 job_id, int starts);
+extern void zdm_job_adopt(ZdmJob *job, Oid owner);
+
+#endif							/* ZDM_JOB_JOB_H */

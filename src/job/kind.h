@@ -1,0 +1,38 @@
+/*
+ * kind.h
+ *	  What a kind of job gives to the worker that runs it.
+ */
+#ifndef ZDM_JOB_KIND_H
+#define ZDM_JOB_KIND_H
+
+#include "core/errors.h"
+#include "job/job.h"
+
+typedef enum ZdmRunResult
+{
+	ZDM_RUN_DONE,				/* the worker makes the job done */
+	ZDM_RUN_FAILED,				/* the worker makes the job failed, with error */
+	ZDM_RUN_PAUSED,				/* the worker makes the job paused, with error's
+								 * message as the reason */
+	ZDM_RUN_STOPPED				/* nothing to record: somebody else changed the
+								 * state, or this process has to leave */
+} ZdmRunResult;
+
+typedef struct ZdmRunOutcome
+{
+	ZdmRunResult result;
+	ZdmError   *error;			/* in TopMemoryContext; NULL when done */
+} ZdmRunOutcome;
+
+typedef struct ZdmJobKind
+{
+	const char *name;
+
+	/*
+	 * Called outside of any transaction, with the job's lock held and the job
+	 * in state running.  Returns outside of any transaction.
+	 */
+	ZdmRunOutcome (*run) (const ZdmJob *job);
+} ZdmJobKind;
+
+#endif							/* ZDM_JOB_KIND_H */

@@ -1,0 +1,53 @@
+/*
+ * orders.c
+ *	  What the operator wants of a running job now: read at every batch.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "core/catalog.h"
+#include "core/settings.h"
+#include "job/orders.h"
+#include "utils/float.h"
+
+/*
+ * Read the job's row with a plan kept for the life of the process.  False
+ * when the row is gone.  Needs a transaction with an active snapshot.
+ */
+bool
+zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders)
+{
+	static SPIPlanPtr plan = NULL;
+	ZdmCatalogScope scope;
+	Datum		arg = Int64GetDatum(job_id);
+	bool		found;
+	bool		isnull;
+	Datum		value;
+
+	zdm_catalog_begin(&scope);
+	if (plan == NULL)
+	{
+		Oid			argtype = INT8OID;
+
+		plan = SPI_prepare("SELECT state, duty, batch_time_ms, max_rows_per_second"
+						   " FROM zdm.job WHERE job_id = $1", 1, &argtype);
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed");
+		SPI_keepplan(plan);
+	}
+	if (SPI_execute_plan(plan, &arg, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the job's row");
+	found = SPI_processed > 0;
+	if (found)
+	{
+		orders->state = zdm_job_state_parse(zdm_catalog_text(0, 1, CurrentMemoryContext));
+		value = zdm_catalog_value(0, 2, &isnull);
+		orders->duty = isnull ? zdm_duty : DatumGetFloat8(value);
+		value = zdm_catalog_value(0, 3, &isnull);
+		orders->batch_time = isnull ? zdm_batch_time : DatumGetInt32(value);
+		value = zdm_catalog_value(0, 4, &isnull);
+		orders->max_rows_per_second = isnull ? get_float8_infinity() : DatumGetFloat8(value);
+	}
+	zdm_catalog_end(&scope);
+	return found;
+}

@@ -1,0 +1,20 @@
+/*
+ * orders.h
+ *	  What the operator wants of a running job now: read at every batch.
+ */
+#ifndef ZDM_JOB_ORDERS_H
+#define ZDM_JOB_ORDERS_H
+
+#include "job/job.h"
+
+typedef struct ZdmJobOrders
+{
+	ZdmJobState state;
+	double		duty;			/* (0, 1] */
+	int			batch_time;		/* ms */
+	double		max_rows_per_second;	/* infinity: none */
+} ZdmJobOrders;
+
+extern bool zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders);
+
+#endif							/* ZDM_JOB_ORDERS_H */

@@ -1,0 +1,22 @@
+/*
+ * zdm.c
+ *	  Entry of the library: settings, shared memory, launcher.
+ */
+#include "postgres.h"
+
+#include "core/settings.h"
+#include "fmgr.h"
+#include "job/queue.h"
+#include "worker/launcher.h"
+
+PG_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	zdm_settings_define();
+	zdm_queue_init();
+	zdm_launcher_register();
+}
