@@ -21,6 +21,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #define FIRST_BATCH_BLOCKS 64
 #define LARGEST_BATCH_BLOCKS 8192
@@ -211,6 +212,7 @@ analyze_body(ZdmRun *run, void *arg)
 		return ZDM_DONE;
 	sql = psprintf("ANALYZE %s",
 				   quote_qualified_identifier(get_namespace_name(get_rel_namespace(run->spec->target)), name));
+	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
 	(void) SPI_execute(sql, false, 0);
 	SPI_finish();

@@ -197,7 +197,10 @@ batch_body(ZdmRun *run, void *arg)
 		return verdict;
 	if (batch->check_horizon && TransactionIdIsValid(run->stripe_xid) &&
 		!TransactionIdFollows(GetOldestNonRemovableTransactionId(rel), run->stripe_xid))
+	{
+		relation_close(rel, NoLock);
 		return ZDM_HORIZON;
+	}
 
 	block_range(&range, batch->from, batch->to, &run->cursor);
 	if (batch->row)

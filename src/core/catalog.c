@@ -21,6 +21,7 @@
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #define ZDM_SCHEMA "zdm"
@@ -121,6 +122,10 @@ zdm_catalog_begin(ZdmCatalogScope *scope)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
+	/* SPI wants an outer snapshot, which a worker has not got */
+	scope->pushed_snapshot = !ActiveSnapshotSet();
+	if (scope->pushed_snapshot)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 }
@@ -130,6 +135,8 @@ void
 zdm_catalog_end(ZdmCatalogScope *scope)
 {
 	SPI_finish();
+	if (scope->pushed_snapshot)
+		PopActiveSnapshot();
 	AtEOXact_GUC(true, scope->guc_nestlevel);
 	SetUserIdAndSecContext(scope->save_userid, scope->save_sec_context);
 }

@@ -17,6 +17,7 @@ typedef struct ZdmCatalogScope
 	Oid			save_userid;
 	int			save_sec_context;
 	int			guc_nestlevel;
+	bool		pushed_snapshot;
 } ZdmCatalogScope;
 
 extern Oid	zdm_extension_oid(bool missing_ok);
