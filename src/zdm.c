@@ -13,6 +13,7 @@ PG_MODULE_MAGIC;
 
 void		_PG_init(void);
 
+/* Called once in each process that loads the library. */
 void
 _PG_init(void)
 {

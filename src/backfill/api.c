@@ -7,15 +7,12 @@
 #include <math.h>
 
 #include "access/relation.h"
-#include "backfill/clause.h"
-#include "backfill/query.h"
 #include "backfill/spec.h"
 #include "backfill/target.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "core/args.h"
 #include "core/catalog.h"
-#include "core/identity.h"
 #include "fmgr.h"
 #include "job/job.h"
 #include "job/queue.h"
@@ -183,7 +180,7 @@ notice_no_preload(void)
 }
 
 static int64
-create_job(const char *name, const ZdmBackfillSpec *spec, Relation rel)
+create_job(const char *name, const ZdmBackfillSpec *spec, Relation rel, double rows)
 {
 	int64		job_id = zdm_job_create(name, "backfill", spec->target, rel->rd_rel->relowner);
 
@@ -199,7 +196,7 @@ create_job(const char *name, const ZdmBackfillSpec *spec, Relation rel)
 		return job_id;
 	}
 	zdm_spec_store(job_id, spec);
-	zdm_spec_store_estimate(job_id, zdm_query_estimate_rows(spec, rel));
+	zdm_spec_store_estimate(job_id, rows);
 	notice_no_preload();
 	return job_id;
 }
@@ -216,6 +213,7 @@ zdm_start_backfill(PG_FUNCTION_ARGS)
 	ZdmBackfillSpec *spec;
 	ZdmClauseFacts *facts;
 	char	   *name;
+	double		rows;
 	int64		job_id;
 
 	zdm_args_not_null(fcinfo, ARG_TARGET, "target");
@@ -223,15 +221,12 @@ zdm_start_backfill(PG_FUNCTION_ARGS)
 	rel = zdm_target_open(PG_GETARG_OID(ARG_TARGET));
 	zdm_target_check(rel);
 	spec = spec_from_args(fcinfo, rel);
-	zdm_clause_parse(spec);
-	zdm_clause_check(spec, rel);
-	facts = zdm_query_facts(spec, rel);
-	zdm_target_check_clauses(spec, rel, facts);
+	facts = zdm_target_check_clauses(spec, rel, &rows);
 
 	name = name_arg(fcinfo, spec, facts);
 	job_id = existing_job(name, spec);
 	if (job_id == 0)
-		job_id = create_job(name, spec, rel);
+		job_id = create_job(name, spec, rel, rows);
 	zdm_queue_request();
 	relation_close(rel, NoLock);
 	PG_RETURN_INT64(job_id);

@@ -69,6 +69,10 @@ CREATE FUNCTION zdm.batch_takes(row_ctid tid, row_xmin xid, stripes int, stripe 
 CREATE FUNCTION zdm.differs(a anyelement, b anyelement) RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'zdm_differs';
 
+-- The owner of any table runs them, whatever default privileges say.
+GRANT EXECUTE ON FUNCTION zdm.batch_takes(tid, xid, int, int) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION zdm.differs(anyelement, anyelement) TO PUBLIC;
+
 CREATE FUNCTION zdm.start_backfill(
         target regclass,
         set_clause text,

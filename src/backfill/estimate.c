@@ -11,9 +11,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "backfill/clause.h"
 #include "backfill/leaf.h"
-#include "backfill/query.h"
 #include "backfill/target.h"
 #include "core/args.h"
 #include "core/catalog.h"
@@ -101,11 +99,9 @@ zdm_estimate_backfill(PG_FUNCTION_ARGS)
 	spec->set_clause = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	spec->filter = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	spec->fire_triggers = true;
-	zdm_clause_parse(spec);
-	zdm_clause_check(spec, rel);
-	zdm_target_check_clauses(spec, rel, zdm_query_facts(spec, rel));
+	zdm_spec_record_settings(spec);
+	(void) zdm_target_check_clauses(spec, rel, &rows);
 
-	rows = zdm_query_estimate_rows(spec, rel);
 	pages = zdm_leaf_total_blocks(spec->target);
 	load_experience(&experience);
 	relation_close(rel, NoLock);

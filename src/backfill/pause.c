@@ -153,6 +153,16 @@ zdm_say_working(ZdmRun *run)
 	run->told_waiting = false;
 }
 
+/* The worker has got something done, so its start does not count as lost. */
+void
+zdm_say_progress(ZdmRun *run)
+{
+	StartTransactionCommand();
+	zdm_pin_setting("synchronous_commit", "off");
+	zdm_job_set_fruitless_starts(run->job->id, 0);
+	CommitTransactionCommand();
+}
+
 /* Write an event of the job. */
 void
 zdm_note_event(ZdmRun *run, const char *event, const char *message)

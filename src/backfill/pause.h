@@ -12,6 +12,7 @@ extern bool zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample);
 extern void zdm_pause_target(const ZdmRun *run, ZdmPaceTarget *target);
 extern void zdm_say_waiting(ZdmRun *run, const char *why);
 extern void zdm_say_working(ZdmRun *run);
+extern void zdm_say_progress(ZdmRun *run);
 extern void zdm_note_event(ZdmRun *run, const char *event, const char *message);
 
 #endif							/* ZDM_BACKFILL_PAUSE_H */

@@ -47,6 +47,7 @@ typedef struct ZdmRun
 
 	/* waiting */
 	bool		told_waiting;	/* zdm.job.waiting_for is set */
+	bool		told_progress;	/* this start of the worker was not fruitless */
 	int			tries;			/* of the current step, in a row, without success */
 
 	/* rates */

@@ -67,6 +67,13 @@ zdm_spec_record_settings(ZdmBackfillSpec *spec)
 	}
 }
 
+/* The recorded search_path. */
+const char *
+zdm_spec_search_path(const ZdmBackfillSpec *spec)
+{
+	return spec->setting_values[0];
+}
+
 /* In a worker: make the recorded settings those of the process. */
 void
 zdm_spec_apply_settings(const ZdmBackfillSpec *spec)

@@ -27,6 +27,7 @@ typedef struct ZdmBackfillSpec
 } ZdmBackfillSpec;
 
 extern void zdm_spec_record_settings(ZdmBackfillSpec *spec);
+extern const char *zdm_spec_search_path(const ZdmBackfillSpec *spec);
 extern void zdm_spec_apply_settings(const ZdmBackfillSpec *spec);
 extern void zdm_spec_store(int64 job_id, const ZdmBackfillSpec *spec);
 extern void zdm_spec_store_estimate(int64 job_id, double rows);

@@ -148,10 +148,11 @@ describe_horizon_holder(MemoryContext mcxt)
 	return text ? text : MemoryContextStrdup(mcxt, "off: the xmin horizon does not move");
 }
 
-/* Do the rest of the window without stripes. */
+/* Do the rest of the window without stripes: more rows a page than before. */
 static void
 unstripe_window(ZdmRun *run)
 {
+	zdm_pace_shrink(&run->pace, run->cursor.stripes);
 	run->cursor.stripes = 1;
 	run->cursor.stripe = 0;
 	run->cursor.next_block = run->cursor.window_start;

@@ -8,6 +8,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "backfill/clause.h"
 #include "backfill/target.h"
 #include "catalog/catalog.h"
 #include "catalog/partition.h"
@@ -17,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "core/args.h"
 #include "core/catalog.h"
+#include "core/identity.h"
 #include "miscadmin.h"
 #include "rewrite/prs2lock.h"
 #include "utils/acl.h"
@@ -305,15 +307,28 @@ check_volatility(const ZdmBackfillSpec *spec, const ZdmClauseFacts *facts)
 }
 
 /*
- * Check what the clauses do to the target.  Errors: GENERATED_ALWAYS,
- * FEATURE_NOT_SUPPORTED, INVALID_OBJECT_DEFINITION, INSUFFICIENT_PRIVILEGE.
+ * Parse spec's clauses and check what they do to the target; *rows is the
+ * planner's estimate.  What is analyzed and planned is, as the owner.  Errors:
+ * SYNTAX_ERROR, GENERATED_ALWAYS, FEATURE_NOT_SUPPORTED,
+ * INVALID_OBJECT_DEFINITION, INSUFFICIENT_PRIVILEGE, and whatever PostgreSQL
+ * says of the clauses.
  */
-void
-zdm_target_check_clauses(const ZdmBackfillSpec *spec, Relation rel,
-						 const ZdmClauseFacts *facts)
+ZdmClauseFacts *
+zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel, double *rows)
 {
+	ZdmBorrowedIdentity borrowed;
+	ZdmClauseFacts *facts;
+
+	zdm_clause_parse(spec);
+	zdm_identity_borrow(&borrowed, rel->rd_rel->relowner, zdm_spec_search_path(spec));
+	zdm_clause_check(spec, rel);
+	facts = zdm_query_facts(spec, rel);
 	check_columns(rel, facts->assigned);
 	check_volatility(spec, facts);
+	*rows = zdm_query_estimate_rows(spec, rel);
+	zdm_identity_give_back(&borrowed);
+
 	if (!spec->fire_triggers)
 		check_triggers_off(rel, facts->assigned);
+	return facts;
 }

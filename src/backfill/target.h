@@ -10,7 +10,7 @@
 
 extern Relation zdm_target_open(Oid target);
 extern void zdm_target_check(Relation rel);
-extern void zdm_target_check_clauses(const ZdmBackfillSpec *spec, Relation rel,
-									 const ZdmClauseFacts *facts);
+extern ZdmClauseFacts *zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel,
+												double *rows);
 
 #endif							/* ZDM_BACKFILL_TARGET_H */

@@ -52,6 +52,9 @@ zdm_run_progressed(ZdmRun *run)
 {
 	run->tries = 0;
 	zdm_say_working(run);
+	if (!run->told_progress)
+		zdm_say_progress(run);
+	run->told_progress = true;
 }
 
 /* FIRST_WAIT_MS, doubled with every try. */

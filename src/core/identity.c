@@ -17,6 +17,30 @@
 #include "utils/acl.h"
 #include "utils/guc.h"
 
+/*
+ * In a session: become owner while expressions on its table are analyzed and
+ * planned, which may evaluate functions of the owner's.  An error gives the
+ * identity back with the (sub)transaction.
+ */
+void
+zdm_identity_borrow(ZdmBorrowedIdentity *borrowed, Oid owner, const char *search_path)
+{
+	GetUserIdAndSecContext(&borrowed->save_userid, &borrowed->save_sec_context);
+	SetUserIdAndSecContext(owner, borrowed->save_sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+	borrowed->guc_nestlevel = NewGUCNestLevel();
+	(void) set_config_option("search_path", search_path, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/* The end of zdm_identity_borrow(). */
+void
+zdm_identity_give_back(ZdmBorrowedIdentity *borrowed)
+{
+	AtEOXact_GUC(false, borrowed->guc_nestlevel);
+	SetUserIdAndSecContext(borrowed->save_userid, borrowed->save_sec_context);
+}
+
 /* what user code left behind with SET ROLE or SET SESSION AUTHORIZATION */
 static void
 undo_role_changes(void)

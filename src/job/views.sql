@@ -11,7 +11,7 @@ CREATE FUNCTION zdm.may_see(owner text) RETURNS boolean
 COMMENT ON FUNCTION zdm.may_see(text) IS
     'Internal: whether the current role may see jobs of that owner.';
 
-CREATE VIEW zdm.jobs AS
+CREATE VIEW zdm.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.name,
        j.kind,
@@ -57,7 +57,7 @@ SELECT j.job_id,
   LEFT JOIN zdm.workers w ON w.job_id = j.job_id AND w.database = pg_catalog.current_database()
  WHERE zdm.may_see(j.owner);
 
-CREATE VIEW zdm.backfills AS
+CREATE VIEW zdm.backfills WITH (security_barrier) AS
 SELECT j.job_id,
        j.name,
        pg_catalog.format('%I.%I', j.target_schema, j.target_name) AS target,
@@ -87,7 +87,7 @@ SELECT j.job_id,
   JOIN zdm.backfill_cursor c USING (job_id)
  WHERE zdm.may_see(j.owner);
 
-CREATE VIEW zdm.quarantine AS
+CREATE VIEW zdm.quarantine WITH (security_barrier) AS
 SELECT q.job_id,
        j.name AS job_name,
        pg_catalog.format('%I.%I', q.leaf_schema, q.leaf_name) AS "table",
@@ -100,7 +100,7 @@ SELECT q.job_id,
   JOIN zdm.job j USING (job_id)
  WHERE zdm.may_see(j.owner);
 
-CREATE VIEW zdm.events AS
+CREATE VIEW zdm.events WITH (security_barrier) AS
 SELECT e.event_id,
        e.at,
        e.job_id,
@@ -112,6 +112,8 @@ SELECT e.event_id,
   JOIN zdm.job j USING (job_id)
  WHERE zdm.may_see(j.owner);
 
+GRANT EXECUTE ON FUNCTION zdm.may_see(text) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION zdm.list_workers() TO PUBLIC;
 GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.quarantine, zdm.events, zdm.workers TO PUBLIC;
 
 COMMENT ON VIEW zdm.jobs IS 'One row per job: state, progress, and what holds it back.';

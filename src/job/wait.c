@@ -57,14 +57,15 @@ job_is_done(int64 job_id, ZdmJobState *state)
 static TimestampTz
 deadline_arg(FunctionCallInfo fcinfo)
 {
+	TimestampTz start = GetCurrentTimestamp();
 	TimestampTz deadline;
 
 	if (PG_ARGISNULL(1))
 		return DT_NOEND;
 	deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-													   TimestampTzGetDatum(GetCurrentTimestamp()),
+													   TimestampTzGetDatum(start),
 													   PG_GETARG_DATUM(1)));
-	if (deadline < GetCurrentTimestamp() - USECS_PER_SEC)
+	if (deadline < start)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("timeout must not be negative"),

@@ -444,11 +444,21 @@ is_installed(void)
 	return installed;
 }
 
-static void
-report_wanted(ZdmVisitReport *report)
+/*
+ * When somebody wants the database, prepare to leave it.  Without a launcher
+ * another dispatcher is registered now; it will wait for the database's lock
+ * before it is connected, where it is in nobody's way.
+ */
+static bool
+leaves_wanted_database(ZdmVisitReport *report)
 {
+	if (!zdm_database_is_wanted())
+		return false;
 	report->unfinished = true;
 	report->look_again_ms = LOOK_AGAIN_WANTED_MS;
+	if (!zdm_queue_is_preloaded())
+		zdm_queue_request_now();
+	return true;
 }
 
 /* Go through the queue once. */
@@ -469,11 +479,8 @@ dispatch_queue(ZdmVisitReport *report)
 		DispatchResult result;
 
 		CHECK_FOR_INTERRUPTS();
-		if (zdm_database_is_wanted())
-		{
-			report_wanted(report);
+		if (leaves_wanted_database(report))
 			return;
-		}
 		result = dispatch_job_safely(ids[i], scratch);
 		if (result >= DISPATCH_RUNNING)
 			report->unfinished = true;
@@ -482,6 +489,7 @@ dispatch_queue(ZdmVisitReport *report)
 		if (result == DISPATCH_STARVED)
 			report->starved = true;
 	}
+	(void) leaves_wanted_database(report);
 }
 
 /*
@@ -502,11 +510,8 @@ take_turn(ZdmVisitReport *report)
 
 	while (!zdm_dispatch_lock_try())
 	{
-		if (zdm_database_is_wanted())
-		{
-			report_wanted(report);
+		if (leaves_wanted_database(report))
 			return false;
-		}
 		(void) zdm_process_wait(TURN_POLL_MS, wait_event_turn);
 	}
 	zdm_dispatch_lock_release_next();

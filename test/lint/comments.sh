@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Rule: a comment stands directly above every C function, and at the top of every C file and header.
+# Rule: a comment stands directly above every C function that other files can call, and at the top of
+# every C file and header.
 
 set -euo pipefail
 ctags -R --languages=C --c-kinds=f --langmap=C:.c.h -x --_xformat='%F %n %N' src | sort -k1,1 -k2,2n | perl -e '
@@ -11,6 +12,7 @@ ctags -R --languages=C --c-kinds=f --langmap=C:.c.h -x --_xformat='%F %n %N' src
 			my $line = $text->[$n - 1];
 			return 1 if $line =~ m{\*/\s*$};
 			next if $line =~ /^\s*$/ || $line =~ /^PG_FUNCTION_INFO_V1\(/ || $line =~ /^#/;
+			return 1 if $line =~ /^static\b/;
 			next if $line =~ /^[A-Za-z_][\w \t*]*$/;
 			return 0;
 		}
