@@ -62,15 +62,19 @@ SELECT pg_catalog.pg_extension_config_dump('zdm.backfill_cursor', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.quarantined_row', '');
 
 -- Added to the statements of a backfill, never called by people.
-CREATE FUNCTION zdm.batch_takes(row_ctid tid, row_xmin xid, stripes int, stripe int)
-    RETURNS boolean
+-- Their costs put them before anything that the user wrote.
+CREATE FUNCTION zdm.in_stripe(row_ctid tid) RETURNS boolean
     LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 0.0001
+    AS 'MODULE_PATHNAME', 'zdm_in_stripe';
+CREATE FUNCTION zdm.batch_takes(row_ctid tid, row_xmin xid) RETURNS boolean
+    LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 0.0002
     AS 'MODULE_PATHNAME', 'zdm_batch_takes';
 CREATE FUNCTION zdm.differs(a anyelement, b anyelement) RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'zdm_differs';
 
 -- The owner of any table runs them, whatever default privileges say.
-GRANT EXECUTE ON FUNCTION zdm.batch_takes(tid, xid, int, int) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION zdm.batch_takes(tid, xid) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION zdm.in_stripe(tid) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION zdm.differs(anyelement, anyelement) TO PUBLIC;
 
 CREATE FUNCTION zdm.start_backfill(
@@ -99,7 +103,9 @@ CREATE FUNCTION zdm.estimate_backfill(
     RETURNS record
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_estimate_backfill';
 
-COMMENT ON FUNCTION zdm.batch_takes(tid, xid, int, int) IS
+COMMENT ON FUNCTION zdm.in_stripe(tid) IS
+    'Internal: whether a batch of a backfill takes this place of a page. Added to statements by zdm itself.';
+COMMENT ON FUNCTION zdm.batch_takes(tid, xid) IS
     'Internal: whether a batch of a backfill takes this row version. Added to statements by zdm itself.';
 COMMENT ON FUNCTION zdm.differs(anyelement, anyelement) IS
     'Internal: whether two values would be stored differently, byte by byte, NULLs included.';

@@ -278,7 +278,7 @@ typedef struct ListState
 } ListState;
 
 static void
-collect_page(ZdmRun *run, Relation rel, ListState *list)
+collect_page(Relation rel, ListState *list)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ItemPointerData first;
@@ -295,7 +295,7 @@ collect_page(ZdmRun *run, Relation rel, ListState *list)
 
 		xmin = DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
 													 &isnull));
-		if (zdm_predicate_takes(&slot->tts_tid, xmin, run->cursor.stripes, run->cursor.stripe))
+		if (zdm_predicate_takes(&slot->tts_tid, xmin))
 			collect_row(&slot->tts_tid, xmin, &list->vector);
 	}
 	table_endscan(scan);
@@ -312,7 +312,8 @@ list_body(ZdmRun *run, void *arg)
 	if (verdict != ZDM_DONE)
 		return verdict;
 	zdm_predicate_take_all();
-	collect_page(run, rel, list);
+	zdm_predicate_set_stripe(run->cursor.stripes, run->cursor.stripe);
+	collect_page(rel, list);
 	relation_close(rel, NoLock);
 	return ZDM_DONE;
 }

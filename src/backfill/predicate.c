@@ -1,12 +1,14 @@
 /*
  * predicate.c
- *	  Which rows a batch takes: the two SQL functions that zdm adds to every
+ *	  Which rows a batch takes: the SQL functions that zdm adds to every
  *	  statement of a backfill.
  *
- * zdm.batch_takes(ctid, xmin, stripes, stripe) restricts a batch to one stripe
- * of each page, to a list of rows that it has locked, and to rows that are not
- * in quarantine.  The lists live in this process and belong to its one job;
- * in any other process the function only tests the stripe.
+ * zdm.in_stripe(ctid) restricts a batch to one stripe of each page; it sees
+ * every row of every page once a stripe, so it is kept as cheap as can be.
+ * zdm.batch_takes(ctid, xmin) restricts it to rows that are not in quarantine
+ * and, where there is one, to a list of rows that it has locked.  Stripe and
+ * lists live in this process and belong to its one job; in any other process
+ * both functions are true.
  *
  * zdm.differs(a, b) tells whether two values would be stored differently.  It
  * compares images, not with the type's "=": 'a' and 'A' of a case-insensitive
@@ -22,6 +24,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+PG_FUNCTION_INFO_V1(zdm_in_stripe);
 PG_FUNCTION_INFO_V1(zdm_batch_takes);
 PG_FUNCTION_INFO_V1(zdm_differs);
 
@@ -30,6 +33,9 @@ typedef struct RowList
 	ZdmRowVersion *rows;		/* sorted by tid, then xmin */
 	int			nrows;
 } RowList;
+
+static int	batch_stripes = 1;
+static int	batch_stripe = 0;
 
 static RowList only;			/* when active, these rows and no others */
 static bool only_active = false;
@@ -97,25 +103,49 @@ zdm_predicate_hold_back(const ZdmRowVersion *rows, int nrows)
 	set_list(&held, rows, nrows);
 }
 
-/* Does a batch of that stripe take this row version? */
-bool
-zdm_predicate_takes(ItemPointer tid, TransactionId xmin, int stripes, int stripe)
+/* From now on a batch takes this stripe of that many. */
+void
+zdm_predicate_set_stripe(int stripes, int stripe)
 {
-	if (stripes > 1 &&
-		ItemPointerGetOffsetNumberNoCheck(tid) % stripes != stripe)
-		return false;
+	batch_stripes = stripes;
+	batch_stripe = stripe;
+}
+
+static inline bool
+in_stripe(ItemPointer tid)
+{
+	return batch_stripes == 1 ||
+		ItemPointerGetOffsetNumberNoCheck(tid) % batch_stripes == batch_stripe;
+}
+
+static bool
+takes_version(ItemPointer tid, TransactionId xmin)
+{
 	if (only_active && !contains(&only, tid, xmin))
 		return false;
 	return !contains(&held, tid, xmin);
 }
 
-/* zdm.batch_takes(tid, xid, stripes int, stripe int) */
+/* Does a batch take this row version? */
+bool
+zdm_predicate_takes(ItemPointer tid, TransactionId xmin)
+{
+	return in_stripe(tid) && takes_version(tid, xmin);
+}
+
+/* zdm.in_stripe(tid) */
+Datum
+zdm_in_stripe(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(in_stripe((ItemPointer) PG_GETARG_POINTER(0)));
+}
+
+/* zdm.batch_takes(tid, xid) */
 Datum
 zdm_batch_takes(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_BOOL(zdm_predicate_takes((ItemPointer) PG_GETARG_POINTER(0),
-									   PG_GETARG_TRANSACTIONID(1),
-									   PG_GETARG_INT32(2), PG_GETARG_INT32(3)));
+	PG_RETURN_BOOL(takes_version((ItemPointer) PG_GETARG_POINTER(0),
+								 PG_GETARG_TRANSACTIONID(1)));
 }
 
 typedef struct TypeStorage

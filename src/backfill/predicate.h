@@ -1,6 +1,6 @@
 /*
  * predicate.h
- *	  Which rows a batch takes: what the two SQL functions that zdm adds to
+ *	  Which rows a batch takes: what the SQL functions that zdm adds to
  *	  every statement of a backfill read.
  */
 #ifndef ZDM_BACKFILL_PREDICATE_H
@@ -18,7 +18,7 @@ typedef struct ZdmRowVersion
 extern void zdm_predicate_take_all(void);
 extern void zdm_predicate_take_only(const ZdmRowVersion *rows, int nrows);
 extern void zdm_predicate_hold_back(const ZdmRowVersion *rows, int nrows);
-extern bool zdm_predicate_takes(ItemPointer tid, TransactionId xmin,
-								int stripes, int stripe);
+extern void zdm_predicate_set_stripe(int stripes, int stripe);
+extern bool zdm_predicate_takes(ItemPointer tid, TransactionId xmin);
 
 #endif							/* ZDM_BACKFILL_PREDICATE_H */

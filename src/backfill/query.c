@@ -5,7 +5,7 @@
  * For each relation there are two, both over a range of TIDs:
  *
  *	UPDATE ONLY rel SET <set_clause>
- *	 WHERE ctid >= $1 AND ctid < $2 AND batch_takes(ctid, xmin, $3, $4)
+ *	 WHERE ctid >= $1 AND ctid < $2 AND in_stripe(ctid) AND batch_takes(ctid, xmin)
  *	   AND <filter> AND (differs(a, <a's value>) OR ...)
  * RETURNING <filter> AND (differs(a, <a's value>) OR ...)
  *
@@ -182,28 +182,40 @@ zdm_query_facts(const ZdmBackfillSpec *spec, Relation rel)
 	return facts_of(query, rel);
 }
 
-static Expr *
-tid_bound(const char *opname, int paramid)
+static Var *
+system_column(AttrNumber attno, Oid type)
 {
-	Oid			opno = strcmp(opname, "<") == 0 ? TIDLessOperator : TIDGreaterEqOperator;
-	Var		   *ctid = makeVar(RESULT_RTI, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
+	return makeVar(RESULT_RTI, attno, type, -1, InvalidOid, 0);
+}
+
+static Expr *
+tid_bound(Oid opno, int paramid)
+{
+	Var		   *ctid = system_column(SelfItemPointerAttributeNumber, TIDOID);
 
 	return make_opclause(opno, BOOLOID, false, (Expr *) ctid,
 						 zdm_statement_param(paramid, TIDOID), InvalidOid, InvalidOid);
 }
 
 static Expr *
-batch_takes_call(void)
+own_call(const char *funcname, List *args, int nargs, const Oid *argtypes)
 {
-	static const Oid argtypes[] = {TIDOID, XIDOID, INT4OID, INT4OID};
-	Oid			func = zdm_own_function("batch_takes", lengthof(argtypes), argtypes);
-	List	   *args;
+	return (Expr *) makeFuncExpr(zdm_own_function(funcname, nargs, argtypes), BOOLOID,
+								 args, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
 
-	args = list_make4(makeVar(RESULT_RTI, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0),
-					  makeVar(RESULT_RTI, MinTransactionIdAttributeNumber, XIDOID, -1, InvalidOid, 0),
-					  zdm_statement_param(3, INT4OID),
-					  zdm_statement_param(4, INT4OID));
-	return (Expr *) makeFuncExpr(func, BOOLOID, args, InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+/* The range, the stripe and the lists of the batch. */
+static List *
+batch_quals(void)
+{
+	static const Oid argtypes[] = {TIDOID, XIDOID};
+	Var		   *ctid = system_column(SelfItemPointerAttributeNumber, TIDOID);
+	Var		   *xmin = system_column(MinTransactionIdAttributeNumber, XIDOID);
+
+	return list_make4(tid_bound(TIDGreaterEqOperator, 1),
+					  tid_bound(TIDLessOperator, 2),
+					  own_call("in_stripe", list_make1(ctid), 1, argtypes),
+					  own_call("batch_takes", list_make2(copyObject(ctid), xmin), 2, argtypes));
 }
 
 /* differs(a, <a's value>) OR differs(b, <b's value>) ... */
@@ -211,7 +223,6 @@ static Expr *
 differs_any(Query *query, Relation rel)
 {
 	static const Oid argtypes[] = {ANYELEMENTOID, ANYELEMENTOID};
-	Oid			func = zdm_own_function("differs", lengthof(argtypes), argtypes);
 	List	   *tests = NIL;
 	ListCell   *lc;
 
@@ -225,9 +236,8 @@ differs_any(Query *query, Relation rel)
 			continue;
 		att = TupleDescAttr(RelationGetDescr(rel), tle->resno - 1);
 		column = makeVar(RESULT_RTI, tle->resno, att->atttypid, att->atttypmod, att->attcollation, 0);
-		tests = lappend(tests, makeFuncExpr(func, BOOLOID,
-											list_make2(column, copyObject(tle->expr)),
-											InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+		tests = lappend(tests, own_call("differs", list_make2(column, copyObject(tle->expr)),
+										lengthof(argtypes), argtypes));
 	}
 	return list_length(tests) == 1 ? linitial(tests) : makeBoolExpr(OR_EXPR, tests, -1);
 }
@@ -245,7 +255,7 @@ add_selected_columns(Query *query, const Bitmapset *assigned)
 static void
 add_predicate(Query *query, Relation rel, const ZdmClauseFacts *facts)
 {
-	List	   *quals = list_make3(tid_bound(">=", 1), tid_bound("<", 2), batch_takes_call());
+	List	   *quals = batch_quals();
 	List	   *unsettled = NIL;
 
 	if (query->jointree->quals)
@@ -270,8 +280,8 @@ static Query *
 select_from_update(const Query *update)
 {
 	Query	   *query = copyObject(unconstify(Query *, update));
-	Var		   *ctid = makeVar(RESULT_RTI, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
-	Var		   *xmin = makeVar(RESULT_RTI, MinTransactionIdAttributeNumber, XIDOID, -1, InvalidOid, 0);
+	Var		   *ctid = system_column(SelfItemPointerAttributeNumber, TIDOID);
+	Var		   *xmin = system_column(MinTransactionIdAttributeNumber, XIDOID);
 	RangeTblRef *rtr = makeNode(RangeTblRef);
 
 	rtr->rtindex = RESULT_RTI;

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "backfill/predicate.h"
 #include "backfill/statement.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -158,7 +159,7 @@ zdm_query_assigned(const ZdmStatements *statements)
 	return statements->assigned;
 }
 
-/* A parameter of the statements: $1, $2 the TIDs, $3, $4 the stripe. */
+/* A parameter of the statements: $1 and $2, the range of TIDs. */
 Expr *
 zdm_statement_param(int paramid, Oid type)
 {
@@ -194,18 +195,15 @@ zdm_statement_plan(Query *query, const char *source)
 static ParamListInfo
 range_params(const ZdmRange *range)
 {
-	ParamListInfo params = makeParamList(4);
-	static const Oid types[] = {TIDOID, TIDOID, INT4OID, INT4OID};
+	ParamListInfo params = makeParamList(2);
 
 	params->params[0].value = PointerGetDatum(&range->from);
 	params->params[1].value = PointerGetDatum(&range->to);
-	params->params[2].value = Int32GetDatum(range->stripes);
-	params->params[3].value = Int32GetDatum(range->stripe);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < params->numParams; i++)
 	{
 		params->params[i].isnull = false;
 		params->params[i].pflags = PARAM_FLAG_CONST;
-		params->params[i].ptype = types[i];
+		params->params[i].ptype = TIDOID;
 	}
 	return params;
 }
@@ -279,6 +277,7 @@ run_plan(const ZdmStatements *statements, PlannedStmt *plan,
 	uint64		processed;
 
 	lock_relations(plan);
+	zdm_predicate_set_stripe(range->stripes, range->stripe);
 	desc = CreateQueryDesc(plan, statements->source, GetActiveSnapshot(),
 						   InvalidSnapshot, (DestReceiver *) receiver,
 						   range_params(range), NULL, 0);

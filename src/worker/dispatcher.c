@@ -489,7 +489,8 @@ dispatch_queue(ZdmVisitReport *report)
 		if (result == DISPATCH_STARVED)
 			report->starved = true;
 	}
-	(void) leaves_wanted_database(report);
+	if (report->look_again_ms < LOOK_AGAIN_MS)
+		(void) leaves_wanted_database(report);
 }
 
 /*

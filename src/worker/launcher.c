@@ -49,13 +49,16 @@ static List *sweep = NIL;
 static TimestampTz next_sweep = 0;
 
 /*
- * Have the postmaster run the launcher.  From _PG_init only, while
- * shared_preload_libraries is processed.
+ * Have the postmaster run the launcher, if shared_preload_libraries is being
+ * processed.  From _PG_init only.
  */
 void
 zdm_launcher_register(void)
 {
 	BackgroundWorker worker;
+
+	if (!process_shared_preload_libraries_in_progress)
+		return;
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
