@@ -16,6 +16,7 @@
 #include "core/identity.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -202,32 +203,42 @@ sweep_until_done(ZdmRun *run)
 	}
 }
 
+/*
+ * ANALYZE, unless that would have to wait for a VACUUM, or end an autovacuum
+ * that is at work on what the backfill has left behind.
+ */
 static ZdmVerdict
 analyze_body(ZdmRun *run, void *arg)
 {
-	char	   *name = get_rel_name(run->spec->target);
-	char	   *sql;
+	char	   *name;
 
+	if (!ConditionalLockRelationOid(run->spec->target, ShareUpdateExclusiveLock))
+		return ZDM_BUSY;
+	name = get_rel_name(run->spec->target);
 	if (name == NULL)
-		return ZDM_DONE;
-	sql = psprintf("ANALYZE %s",
-				   quote_qualified_identifier(get_namespace_name(get_rel_namespace(run->spec->target)), name));
+		return ZDM_GONE;
+	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(run->spec->target)), name);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	(void) SPI_execute(sql, false, 0);
+	(void) SPI_execute(psprintf("ANALYZE %s", name), false, 0);
 	SPI_finish();
 	return ZDM_DONE;
 }
 
-/* The data is right without it: a failure is noted, no more. */
+/* The data is right without it: what keeps it from running is noted, no more. */
 static void
 analyze(ZdmRun *run)
 {
+	ZdmVerdict	verdict;
 	ZdmError   *error;
 
-	if (run->spec->analyze_after &&
-		zdm_txn(run, 0, analyze_body, NULL, &error) > ZDM_SLOW)
+	if (!run->spec->analyze_after)
+		return;
+	verdict = zdm_txn(run, 0, analyze_body, NULL, &error);
+	if (error)
 		zdm_note_event(run, "analyze failed", error->message);
+	else if (verdict == ZDM_BUSY)
+		zdm_note_event(run, "analyze left out", "a vacuum of the table is running");
 }
 
 static void
