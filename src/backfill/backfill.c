@@ -269,7 +269,7 @@ zdm_backfill_run(const ZdmJob *job)
 	ZdmRun	   *run = create_run(job);
 
 	zdm_txn_init();
-	zdm_query_init();
+	zdm_statement_init();
 	turn_on_wal_compression();
 	load(run);
 

@@ -73,7 +73,7 @@ row_lock_mode(ZdmRun *run, Relation rel)
 {
 	Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
 
-	return bms_overlap(key, zdm_query_assigned(run->statements)) ?
+	return bms_overlap(key, run->statements->assigned) ?
 		LockTupleExclusive : LockTupleNoKeyExclusive;
 }
 
@@ -114,7 +114,7 @@ update_listed(ZdmRun *run, ZdmBatch *batch, Relation rel, const ZdmRange *range)
 		zdm_predicate_take_only(batch->row, 1);
 	else
 		zdm_predicate_take_all();
-	zdm_query_select(run->statements, range, collect_row, &vector);
+	zdm_statement_select(run->statements, range, collect_row, &vector);
 	lock_rows(run, batch, rel, &vector);
 	if (vector.nrows == 0)
 		return 0;
@@ -124,7 +124,7 @@ update_listed(ZdmRun *run, ZdmBatch *batch, Relation rel, const ZdmRange *range)
 	PopActiveSnapshot();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	zdm_predicate_take_only(vector.rows, vector.nrows);
-	updated = zdm_query_update(run->statements, range);
+	updated = zdm_statement_update(run->statements, range);
 	if (updated < (uint64) vector.nrows)
 		ereport(ERROR,
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
@@ -213,7 +213,7 @@ batch_body(ZdmRun *run, void *arg)
 	else
 	{
 		zdm_predicate_take_all();
-		batch->rows = zdm_query_update(run->statements, &range);
+		batch->rows = zdm_statement_update(run->statements, &range);
 	}
 	batch->hot = zdm_compat_hot_updates(rel) - hot_before;
 	advance(run, state);

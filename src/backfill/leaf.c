@@ -111,10 +111,10 @@ prepare_statements(ZdmRun *run, Relation rel)
 	Oid			leaf = RelationGetRelid(rel);
 
 	if (run->statements && run->statements_leaf == leaf &&
-		!zdm_query_is_stale(run->statements))
+		!zdm_statement_is_stale(run->statements))
 		return ZDM_DONE;
 
-	zdm_query_free(run->statements);
+	zdm_statement_free(run->statements);
 	run->statements = NULL;
 	if (!list_member_oid(zdm_leaf_list(run->spec->target), leaf))
 		return ZDM_GONE;
@@ -177,7 +177,7 @@ zdm_leaf_stripes(ZdmRun *run, Relation rel)
 	double		room = (100 - RelationGetFillFactor(rel, HEAP_DEFAULT_FILLFACTOR)) / 100.0;
 	int			stripes = MAX_STRIPES;
 
-	if (bms_overlap(zdm_compat_hot_blocking_columns(rel), zdm_query_assigned(run->statements)))
+	if (bms_overlap(zdm_compat_hot_blocking_columns(rel), run->statements->assigned))
 		return 1;
 	if (room > 0)
 		stripes = (int) Min(stripes, ceil(1.0 / room) + 1);

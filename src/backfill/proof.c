@@ -64,7 +64,7 @@ read_leaf(ZdmRun *run, ProofState *state, Relation rel)
 
 		ItemPointerSet(&range.from, block, 0);
 		ItemPointerSet(&range.to, Min(block + STEP_BLOCKS, blocks), 0);
-		zdm_query_select(run->statements, &range, found_row, state);
+		zdm_statement_select(run->statements, &range, found_row, state);
 		if (snapshot_is_old(state))
 			return ZDM_SLOW;
 		if (zdm_database_is_wanted())

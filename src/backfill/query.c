@@ -25,7 +25,6 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "backfill/query.h"
-#include "backfill/statement.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "compat/query.h"
@@ -316,7 +315,7 @@ plan_query(Query *query, const char *source)
 ZdmStatements *
 zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel)
 {
-	ZdmStatements *statements = zdm_statements_create(spec->set_clause);
+	ZdmStatements *statements = zdm_statement_create(spec->set_clause);
 	MemoryContext old = MemoryContextSwitchTo(statements->mcxt);
 	Query	   *update = analyze_update(spec, rel);
 	Query	   *select;

@@ -90,7 +90,7 @@ force_tid_range(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rt
 
 /* Once in a process that runs backfills. */
 void
-zdm_query_init(void)
+zdm_statement_init(void)
 {
 	prev_set_rel_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = force_tid_range;
@@ -105,7 +105,7 @@ zdm_query_init(void)
 
 /* An empty set of statements with a memory context of its own. */
 ZdmStatements *
-zdm_statements_create(const char *source)
+zdm_statement_create(const char *source)
 {
 	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "zdm statements",
 											   ALLOCSET_DEFAULT_SIZES);
@@ -120,7 +120,7 @@ zdm_statements_create(const char *source)
 
 /* Free it and its plans; NULL is fine. */
 void
-zdm_query_free(ZdmStatements *statements)
+zdm_statement_free(ZdmStatements *statements)
 {
 	if (statements)
 		MemoryContextDelete(statements->mcxt);
@@ -145,18 +145,11 @@ lock_relations(const PlannedStmt *plan)
  * plans use, so that the answer holds to the end of the transaction.
  */
 bool
-zdm_query_is_stale(const ZdmStatements *statements)
+zdm_statement_is_stale(const ZdmStatements *statements)
 {
 	lock_relations(statements->update);
 	AcceptInvalidationMessages();
 	return statements->generation != catalog_generation;
-}
-
-/* The assigned columns, offset by FirstLowInvalidHeapAttributeNumber. */
-const Bitmapset *
-zdm_query_assigned(const ZdmStatements *statements)
-{
-	return statements->assigned;
 }
 
 /* A parameter of the statements: $1 and $2, the range of TIDs. */
@@ -297,7 +290,7 @@ run_plan(const ZdmStatements *statements, PlannedStmt *plan,
  * snapshot.
  */
 uint64
-zdm_query_update(ZdmStatements *statements, const ZdmRange *range)
+zdm_statement_update(ZdmStatements *statements, const ZdmRange *range)
 {
 	RowReceiver receiver;
 	uint64		processed;
@@ -319,7 +312,7 @@ zdm_query_update(ZdmStatements *statements, const ZdmRange *range)
  * active snapshot.  Changes nothing.
  */
 void
-zdm_query_select(ZdmStatements *statements, const ZdmRange *range,
+zdm_statement_select(ZdmStatements *statements, const ZdmRange *range,
 				 ZdmRowCallback callback, void *arg)
 {
 	RowReceiver receiver;
