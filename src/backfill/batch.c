@@ -19,7 +19,7 @@
 #include "backfill/leaf.h"
 #include "core/settings.h"
 #include "executor/instrument.h"
-#include "compat/query.h"
+#include "compat/tree.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"

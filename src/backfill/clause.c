@@ -11,7 +11,7 @@
 #include "postgres.h"
 
 #include "backfill/clause.h"
-#include "compat/query.h"
+#include "compat/tree.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"

@@ -16,7 +16,7 @@
 #include "backfill/leaf.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
-#include "compat/query.h"
+#include "compat/tree.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"

@@ -17,7 +17,7 @@
 #include "backfill/quarantine.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
-#include "compat/query.h"
+#include "compat/tree.h"
 #include "core/catalog.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"

@@ -27,7 +27,7 @@
 #include "backfill/query.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "compat/query.h"
+#include "compat/tree.h"
 #include "core/catalog.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"

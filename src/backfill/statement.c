@@ -18,7 +18,7 @@
 #include "backfill/statement.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
-#include "compat/query.h"
+#include "compat/tree.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"

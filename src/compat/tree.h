@@ -1,9 +1,9 @@
 /*
- * query.h
+ * tree.h
  *	  Version differences in parse trees, the executor and table statistics.
  */
-#ifndef ZDM_COMPAT_QUERY_H
-#define ZDM_COMPAT_QUERY_H
+#ifndef ZDM_COMPAT_TREE_H
+#define ZDM_COMPAT_TREE_H
 
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
@@ -111,4 +111,4 @@ zdm_compat_primary_key(Relation rel)
 #endif
 }
 
-#endif							/* ZDM_COMPAT_QUERY_H */
+#endif							/* ZDM_COMPAT_TREE_H */
