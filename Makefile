@@ -22,21 +22,30 @@ names_in = $(basename $(notdir $(call in_top,$(1))))
 
 # ---- what the module is made of, room by room, lowest layer first ----
 
-SRCS = $(call in_top,src/*.c src/*/*.c)
+SRCS = \
+	src/core/args.c src/core/catalog.c src/core/errors.c src/core/identity.c src/core/settings.c \
+	src/throttle/pace.c \
+	src/job/api.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/wait.c \
+	src/backfill/api.c src/backfill/backfill.c src/backfill/batch.c src/backfill/clause.c \
+	src/backfill/cursor.c src/backfill/estimate.c src/backfill/leaf.c src/backfill/pause.c \
+	src/backfill/predicate.c src/backfill/proof.c src/backfill/quarantine.c src/backfill/query.c \
+	src/backfill/spec.c src/backfill/statement.c src/backfill/stripes.c src/backfill/sweep.c \
+	src/backfill/target.c src/backfill/txn.c src/backfill/verdict.c \
+	src/worker/dispatcher.c src/worker/kinds.c src/worker/launcher.c src/worker/list.c \
+	src/worker/process.c src/worker/worker.c \
+	src/zdm.c
 HDRS = $(call in_top,src/*.h src/*/*.h)
 OBJS = $(SRCS:.c=.o)
 PG_CPPFLAGS = -I$(top)/src
 
 # ---- the install script: its parts in the order they are run ----
 
-SQL_PART_ORDER = \
+SQL_PARTS = \
 	src/core/core.sql \
 	src/job/job.sql \
-	src/throttle/throttle.sql \
 	src/backfill/backfill.sql \
 	src/worker/worker.sql \
 	src/job/views.sql
-SQL_PARTS = $(foreach part,$(SQL_PART_ORDER),$(call in_top,$(part)))
 
 DATA_built = build/zdm--$(EXTVERSION).sql
 DATA = $(call in_top,src/upgrade/zdm--*--*.sql)
