@@ -55,8 +55,8 @@ with_clause_errors(ClauseStep step, void *arg, const char *argname,
 		edata->cursorpos = 0;
 		if (edata->hint == NULL)
 			edata->hint = psprintf("Check %s; it is parsed by itself, as in \"%s\".", argname,
-								   prefix_len == strlen(SET_PREFIX) ?
-								   "a = b + 1, c = 'x'" : "a IS NULL AND b > 0");
+								   strcmp(argname, "filter") == 0 ?
+								   "a IS NULL AND b > 0" : "a = b + 1, c = 'x'");
 		ReThrowError(edata);
 	}
 	PG_END_TRY();

@@ -190,7 +190,7 @@ hand_over(bool worker_ended)
 
 	if (shared == NULL)
 	{
-		if (zdm_autostart)
+		if (zdm_autostart && !IsBinaryUpgrade)
 			(void) RegisterDynamicBackgroundWorker(&dispatcher_request, NULL);
 		return;
 	}

@@ -30,6 +30,7 @@
 #include "catalog/pg_type.h"
 #include "compat/compat.h"
 #include "core/catalog.h"
+#include "core/identity.h"
 #include "core/settings.h"
 #include "job/job.h"
 #include "job/lock.h"
@@ -48,17 +49,17 @@
 #define START_POLL_MS 10
 #define START_MAX_MS 10000
 #define WAITING_START "its worker to start"
-#define LOOK_AGAIN_MS 60000		/* all is well */
-#define LOOK_AGAIN_STARVED_MS 5000
+#define LOOK_AGAIN_MS 60000		/* nothing to do before something happens */
+#define LOOK_AGAIN_POSTPONED_MS 5000
 #define LOOK_AGAIN_WANTED_MS 1000
 
-/* What became of one job, in ascending order of how much is left to do. */
+/* What became of one job. */
 typedef enum DispatchResult
 {
 	DISPATCH_SETTLED,			/* not, or no longer, queued or running */
 	DISPATCH_RUNNING,			/* it has a worker */
 	DISPATCH_POSTPONED,			/* it should have one, but not now */
-	DISPATCH_STARVED			/* all workers that may run are running */
+	DISPATCH_STARVED			/* as many workers as may run are running */
 } DispatchResult;
 
 /* What became of one worker. */
@@ -72,8 +73,26 @@ typedef enum StartResult
 
 PGDLLEXPORT void zdm_dispatcher_main(Datum arg);
 
+/* An unfinished job, as read at the start. */
+typedef struct QueuedJob
+{
+	int64		id;
+	bool		told_starved;	/* it says already that all workers are busy */
+} QueuedJob;
+
 static uint32 wait_event_turn;
 static uint32 wait_event_start;
+
+/*
+ * A transaction that commits without waiting for a standby: nothing here is
+ * lost for good when a failover forgets it.
+ */
+static void
+begin_transaction(void)
+{
+	zdm_process_begin_transaction();
+	zdm_pin_setting("synchronous_commit", "local");
+}
 
 /* ---------- steps on one job, each in a transaction of the caller's ---------- */
 
@@ -195,6 +214,12 @@ is_too_early(const ZdmJob *job)
 						 job->id, FLOAT8OID, Float8GetDatum(1 << job->fruitless_starts));
 }
 
+static char *
+starved_text(void)
+{
+	return psprintf("a free worker (zdm.max_workers = %d are busy)", zdm_max_workers);
+}
+
 /*
  * What keeps an unfinished job without a worker from getting one, as
  * waiting_for shows it; NULL when nothing does.
@@ -209,7 +234,7 @@ find_obstacle(const ZdmJob *job, DispatchResult *result)
 	if (count_workers() < zdm_max_workers)
 		return NULL;
 	*result = DISPATCH_STARVED;
-	return psprintf("a free worker (zdm.max_workers = %d are busy)", zdm_max_workers);
+	return starved_text();
 }
 
 /*
@@ -343,7 +368,7 @@ start_worker(const ZdmWorkerArgs *args)
 	if (zdm_database_is_wanted())
 		return START_WANTED;
 
-	zdm_process_begin_transaction();
+	begin_transaction();
 	died = never_began(args->job_id);
 	zdm_process_commit_transaction();
 	return died ? START_DIED : START_RUNNING;
@@ -357,7 +382,7 @@ dispatch_job(int64 job_id)
 	DispatchResult result;
 	StartResult started;
 
-	zdm_process_begin_transaction();
+	begin_transaction();
 	result = prepare_start(job_id, &args);
 	zdm_process_commit_transaction();
 	if (args.job_id == 0)
@@ -373,7 +398,7 @@ dispatch_job(int64 job_id)
 	if (started == START_RUNNING)
 		return DISPATCH_RUNNING;
 
-	zdm_process_begin_transaction();
+	begin_transaction();
 	record_no_start(job_id, started);
 	zdm_process_commit_transaction();
 	return DISPATCH_POSTPONED;
@@ -407,30 +432,34 @@ dispatch_job_safely(int64 job_id, MemoryContext scratch)
 
 /* ---------- one pass over the queue ---------- */
 
-/* Ids of the unfinished jobs, in their order, in the current context. */
-static int64 *
+/* The unfinished jobs in the order of their ids, in the current context. */
+static QueuedJob *
 read_queue(int *count)
 {
+	static const Oid argtypes[] = {TEXTOID};
 	MemoryContext mcxt = CurrentMemoryContext;
 	ZdmCatalogScope scope;
-	int64	   *ids;
+	QueuedJob  *jobs;
+	Datum		text;
 
-	zdm_process_begin_transaction();
+	begin_transaction();
+	text = CStringGetTextDatum(starved_text());
 	zdm_catalog_begin(&scope);
-	*count = zdm_catalog_execute("SELECT job_id FROM zdm.job"
-								 " WHERE state IN ('queued', 'running') ORDER BY job_id",
-								 0, NULL, NULL, NULL, SPI_OK_SELECT);
-	ids = MemoryContextAlloc(mcxt, sizeof(int64) * Max(*count, 1));
+	*count = zdm_catalog_execute("SELECT job_id, state = 'queued' AND waiting_for IS NOT DISTINCT FROM $1"
+								 " FROM zdm.job WHERE state IN ('queued', 'running') ORDER BY job_id",
+								 1, argtypes, &text, NULL, SPI_OK_SELECT);
+	jobs = MemoryContextAlloc(mcxt, sizeof(QueuedJob) * Max(*count, 1));
 	for (int i = 0; i < *count; i++)
 	{
 		bool		isnull;
 
-		ids[i] = DatumGetInt64(zdm_catalog_value(i, 1, &isnull));
+		jobs[i].id = DatumGetInt64(zdm_catalog_value(i, 1, &isnull));
+		jobs[i].told_starved = DatumGetBool(zdm_catalog_value(i, 2, &isnull));
 	}
 	zdm_catalog_end(&scope);
 	zdm_process_commit_transaction();
 	MemoryContextSwitchTo(mcxt);
-	return ids;
+	return jobs;
 }
 
 static bool
@@ -438,7 +467,7 @@ is_installed(void)
 {
 	bool		installed;
 
-	zdm_process_begin_transaction();
+	begin_transaction();
 	installed = OidIsValid(zdm_extension_oid(true));
 	zdm_process_commit_transaction();
 	return installed;
@@ -461,17 +490,20 @@ leaves_wanted_database(ZdmVisitReport *report)
 	return true;
 }
 
-/* Go through the queue once. */
+/*
+ * Go through the queue once.  Once all workers are busy, jobs that wait for
+ * one, and say so, are passed over: there may be thousands.
+ */
 static void
 dispatch_queue(ZdmVisitReport *report)
 {
 	MemoryContext scratch = AllocSetContextCreate(TopMemoryContext, "zdm dispatcher",
 												  ALLOCSET_DEFAULT_SIZES);
 	int			count;
-	int64	   *ids;
+	QueuedJob  *jobs;
 
 	MemoryContextSwitchTo(TopMemoryContext);
-	ids = read_queue(&count);
+	jobs = read_queue(&count);
 	report->look_again_ms = LOOK_AGAIN_MS;
 
 	for (int i = 0; i < count; i++)
@@ -481,11 +513,13 @@ dispatch_queue(ZdmVisitReport *report)
 		CHECK_FOR_INTERRUPTS();
 		if (leaves_wanted_database(report))
 			return;
-		result = dispatch_job_safely(ids[i], scratch);
-		if (result >= DISPATCH_RUNNING)
+		if (report->starved && jobs[i].told_starved)
+			continue;
+		result = dispatch_job_safely(jobs[i].id, scratch);
+		if (result != DISPATCH_SETTLED)
 			report->unfinished = true;
-		if (result >= DISPATCH_POSTPONED)
-			report->look_again_ms = LOOK_AGAIN_STARVED_MS;
+		if (result == DISPATCH_POSTPONED)
+			report->look_again_ms = LOOK_AGAIN_POSTPONED_MS;
 		if (result == DISPATCH_STARVED)
 			report->starved = true;
 	}

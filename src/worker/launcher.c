@@ -50,14 +50,14 @@ static TimestampTz next_sweep = 0;
 
 /*
  * Have the postmaster run the launcher, if shared_preload_libraries is being
- * processed.  From _PG_init only.
+ * processed, and not for pg_upgrade.  From _PG_init only.
  */
 void
 zdm_launcher_register(void)
 {
 	BackgroundWorker worker;
 
-	if (!process_shared_preload_libraries_in_progress)
+	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
 
 	memset(&worker, 0, sizeof(worker));

@@ -26,16 +26,17 @@
 
 #define BOOKKEEPING_LOCK_TIMEOUT "200ms"
 
+typedef struct Pin
+{
+	const char *name;
+	const char *value;
+} Pin;
+
 /*
  * Settings of roles and databases reach background workers.  These would get
  * in the way of our bookkeeping.
  */
-static const struct
-{
-	const char *name;
-	const char *value;
-}			pins[] =
-{
+static const Pin pins[] = {
 	{"role", "none"},
 	{"search_path", "pg_catalog, pg_temp"},
 	{"default_transaction_isolation", "read committed"},

@@ -31,6 +31,7 @@
 #include "compat/compat.h"
 #include "core/catalog.h"
 #include "core/errors.h"
+#include "core/identity.h"
 #include "job/job.h"
 #include "job/lock.h"
 #include "job/queue.h"
@@ -225,6 +226,7 @@ begin_job(void *arg)
 	ZdmJob	   *found = zdm_job_lock(job_id, true);
 
 	MemoryContextSwitchTo(mcxt);
+	zdm_pin_setting("synchronous_commit", "local");	/* no need of a standby */
 	*(ZdmJob **) arg = NULL;
 	if (found == NULL || !found->is_local)
 		return;
