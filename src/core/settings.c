@@ -27,7 +27,7 @@ static void
 define_process_settings(void)
 {
 	DefineCustomBoolVariable("zdm.autostart",
-							 "Lets the launcher start and resume jobs by itself.",
+							 "Starts and resumes jobs by itself.",
 							 "Turn it off on clones of a cluster, whose jobs would go on as if after a failover.",
 							 &zdm_autostart, true, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("zdm.launcher_interval",

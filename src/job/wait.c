@@ -6,10 +6,12 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "core/args.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "job/job.h"
+#include "job/queue.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
@@ -89,6 +91,9 @@ zdm_wait_for_job(PG_FUNCTION_ARGS)
 
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	/* without a launcher, someone has to ask for a worker now and then */
+	if (!RecoveryInProgress())
+		zdm_queue_request();
 	while (!job_is_done(job_id, &state))
 	{
 		if (GetCurrentTimestamp() >= deadline)

@@ -48,6 +48,7 @@
 #define TURN_POLL_MS 20
 #define START_POLL_MS 10
 #define START_MAX_MS 10000
+#define SLOT_MAX_MS 200
 #define WAITING_START "its worker to start"
 #define LOOK_AGAIN_MS 60000		/* nothing to do before something happens */
 #define LOOK_AGAIN_POSTPONED_MS 5000
@@ -355,13 +356,32 @@ wait_for_worker(BackgroundWorkerHandle *handle)
 	return false;
 }
 
+/*
+ * Register the worker.  The slot of a worker that has just ended becomes free
+ * a moment later, which is worth waiting for once.
+ */
+static bool
+register_worker(const ZdmWorkerArgs *args, BackgroundWorkerHandle **handle)
+{
+	static int	patience_ms = SLOT_MAX_MS;
+
+	while (!zdm_queue_start_worker(args, handle))
+	{
+		if (patience_ms <= 0 || zdm_database_is_wanted())
+			return false;
+		(void) zdm_process_wait(START_POLL_MS, wait_event_start);
+		patience_ms -= START_POLL_MS;
+	}
+	return true;
+}
+
 static StartResult
 start_worker(const ZdmWorkerArgs *args)
 {
 	BackgroundWorkerHandle *handle;
 	bool		died;
 
-	if (!zdm_queue_start_worker(args, &handle))
+	if (!register_worker(args, &handle))
 		return START_NO_SLOT;
 	if (wait_for_worker(handle))
 		return START_RUNNING;
@@ -408,7 +428,7 @@ dispatch_job(int64 job_id)
 static DispatchResult
 dispatch_job_safely(int64 job_id, MemoryContext scratch)
 {
-	DispatchResult result = DISPATCH_POSTPONED;
+	volatile DispatchResult result = DISPATCH_POSTPONED;
 
 	MemoryContextSwitchTo(scratch);
 	PG_TRY();
@@ -440,14 +460,14 @@ read_queue(int *count)
 	MemoryContext mcxt = CurrentMemoryContext;
 	ZdmCatalogScope scope;
 	QueuedJob  *jobs;
-	Datum		text;
+	Datum		busy;
 
 	begin_transaction();
-	text = CStringGetTextDatum(starved_text());
+	busy = CStringGetTextDatum(starved_text());
 	zdm_catalog_begin(&scope);
 	*count = zdm_catalog_execute("SELECT job_id, state = 'queued' AND waiting_for IS NOT DISTINCT FROM $1"
 								 " FROM zdm.job WHERE state IN ('queued', 'running') ORDER BY job_id",
-								 1, argtypes, &text, NULL, SPI_OK_SELECT);
+								 1, argtypes, &busy, NULL, SPI_OK_SELECT);
 	jobs = MemoryContextAlloc(mcxt, sizeof(QueuedJob) * Max(*count, 1));
 	for (int i = 0; i < *count; i++)
 	{

@@ -142,7 +142,7 @@ is_passing(const ZdmError *error)
 static ZdmError *
 try_step(void (*step) (void *arg), void *arg)
 {
-	ZdmError   *error = NULL;
+	ZdmError   *volatile error = NULL;
 
 	PG_TRY();
 	{
@@ -226,7 +226,7 @@ begin_job(void *arg)
 	ZdmJob	   *found = zdm_job_lock(job_id, true);
 
 	MemoryContextSwitchTo(mcxt);
-	zdm_pin_setting("synchronous_commit", "local");	/* no need of a standby */
+	zdm_pin_setting("synchronous_commit", "local"); /* no need of a standby */
 	*(ZdmJob **) arg = NULL;
 	if (found == NULL || !found->is_local)
 		return;
@@ -271,7 +271,7 @@ static ZdmRunOutcome
 run_kind(const ZdmJobKind *kind)
 {
 	ZdmRunOutcome outcome = {ZDM_RUN_STOPPED, NULL};
-	ZdmError   *error = NULL;
+	ZdmError   *volatile error = NULL;
 
 	PG_TRY();
 	{
