@@ -30,7 +30,7 @@ SRCS = \
 	src/backfill/cursor.c src/backfill/estimate.c src/backfill/leaf.c src/backfill/pause.c \
 	src/backfill/predicate.c src/backfill/proof.c src/backfill/quarantine.c src/backfill/query.c \
 	src/backfill/spec.c src/backfill/statement.c src/backfill/stripes.c src/backfill/sweep.c \
-	src/backfill/target.c src/backfill/txn.c src/backfill/verdict.c \
+	src/backfill/target.c src/backfill/txn.c src/backfill/verdict.c src/backfill/xids.c \
 	src/worker/dispatcher.c src/worker/kinds.c src/worker/launcher.c src/worker/list.c \
 	src/worker/process.c src/worker/worker.c \
 	src/zdm.c

@@ -7,6 +7,7 @@
 
 #include "access/xact.h"
 #include "backfill/backfill.h"
+#include "backfill/clause.h"
 #include "backfill/leaf.h"
 #include "backfill/pause.h"
 #include "backfill/proof.h"
@@ -31,6 +32,9 @@
 #define SHORTEST_REST_MS 1000.0
 #define LONGEST_REST_MS 60000.0
 #define REST_FACTOR 10
+
+/* sweeps in a row that mostly write what the run has written before */
+#define MAX_UNSETTLED_SWEEPS 2
 
 /* Full-page images are half of the WAL of a backfill. */
 static void
@@ -57,6 +61,8 @@ load(ZdmRun *run)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("job " INT64_FORMAT " has no row in zdm.backfill", run->job->id)));
+	zdm_spec_apply_settings(run->spec);
+	zdm_clause_parse(run->spec);
 	zdm_cursor_load(run->job->id, &run->cursor, run->run_mcxt);
 	run->cursor.note = NULL;
 	run->owner = get_role_oid(run->job->owner, false);
@@ -74,6 +80,7 @@ create_run(const ZdmJob *job)
 	run->run_mcxt = mcxt;
 	run->batch_mcxt = AllocSetContextCreate(mcxt, "zdm batch", ALLOCSET_DEFAULT_SIZES);
 	run->job = job;
+	run->own_xids.mcxt = mcxt;
 	INSTR_TIME_SET_CURRENT(run->rate_since);
 	zdm_pace_init(&run->pace, FIRST_BATCH_BLOCKS, LARGEST_BATCH_BLOCKS);
 	zdm_stripes_init(run);
@@ -111,6 +118,8 @@ change_cursor(ZdmRun *run, CursorChange change)
 static void
 first_sweep(ZdmRun *run, ZdmCursor *next)
 {
+	run->whole_sweep = true;
+	run->sweep_rewrites = 0;
 	zdm_cursor_begin_sweep(next, zdm_leaf_total_blocks(run->spec->target));
 }
 
@@ -163,20 +172,40 @@ rest_between_sweeps(ZdmRun *run, instr_time sweep_start)
 static bool
 nothing_is_left(ZdmRun *run)
 {
-	bool		found_nothing = run->cursor.sweep > 1 &&
+	bool		found_nothing = run->whole_sweep && run->cursor.sweep > 1 &&
 		run->cursor.sweep_rows == 0 && run->cursor.sweep_skipped == 0;
 
 	switch (zdm_proof(run))
 	{
 		case ZDM_PROOF_CLEAN:
-			return true;
+			return !zdm_run_target_is_gone(run);
 		case ZDM_PROOF_TOO_LONG:
-			return found_nothing;
+			return found_nothing && !zdm_run_target_is_gone(run);
 		case ZDM_PROOF_LEFT:
 		case ZDM_PROOF_ENDED:
 			break;
 	}
 	return false;
+}
+
+/*
+ * End a run that would go on for ever: sweep after sweep mostly rewrites rows
+ * that this run has written.  (Once may be right: a table that the clauses
+ * read has changed.)
+ */
+static void
+check_settling(ZdmRun *run)
+{
+	if (run->sweep_rewrites == 0 || run->sweep_rewrites * 2 < run->cursor.sweep_rows)
+		run->unsettled_sweeps = 0;
+	else
+		run->unsettled_sweeps++;
+	if (run->unsettled_sweeps < MAX_UNSETTLED_SWEEPS)
+		return;
+	zdm_run_end(run, ZDM_RUN_FAILED,
+				zdm_error_make(run->batch_mcxt, ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION,
+							   "Start it under another name with a filter that is false for a row that is right, such as \"column IS NULL\".",
+							   "rows that the backfill has written match it again: the assignment gives another value each time, or a trigger changes it"));
 }
 
 /* Sweep until nothing is left.  False when the run has ended before. */
@@ -192,8 +221,9 @@ sweep_until_done(ZdmRun *run)
 		{
 			if (!zdm_sweep(run) || !change_cursor(run, enter_proof))
 				return false;
+			check_settling(run);
 		}
-		if (nothing_is_left(run))
+		if (!run->ended && nothing_is_left(run))
 			return true;
 		if (run->ended || !rest_between_sweeps(run, start))
 			return false;

@@ -46,6 +46,7 @@ CREATE TABLE zdm.backfill_cursor (
 CREATE TABLE zdm.quarantined_row (
     job_id          bigint NOT NULL REFERENCES zdm.job ON DELETE CASCADE,
     leaf            oid NOT NULL,
+    leaf_filenode   oid NOT NULL,
     leaf_schema     text NOT NULL,
     leaf_name       text NOT NULL,
     row_ctid        tid NOT NULL,
@@ -155,6 +156,7 @@ COMMENT ON COLUMN zdm.backfill_cursor.updated_at IS 'When this row was written';
 COMMENT ON TABLE zdm.quarantined_row IS 'Rows that could not be converted. Read zdm.quarantine instead.';
 COMMENT ON COLUMN zdm.quarantined_row.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.quarantined_row.leaf IS 'OID of the relation';
+COMMENT ON COLUMN zdm.quarantined_row.leaf_filenode IS 'Its storage, in which row_ctid is a place';
 COMMENT ON COLUMN zdm.quarantined_row.leaf_schema IS 'Its schema';
 COMMENT ON COLUMN zdm.quarantined_row.leaf_name IS 'Its name';
 COMMENT ON COLUMN zdm.quarantined_row.row_ctid IS 'Place of the row version';

@@ -103,6 +103,45 @@ lock_rows(ZdmRun *run, ZdmBatch *batch, Relation rel, RowVector *vector)
 	ExecDropSingleTupleTableSlot(slot);
 }
 
+/* A snapshot that sees what this transaction has done so far, and others. */
+static void
+renew_snapshot(void)
+{
+	CommandCounterIncrement();
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+/* Rows that this run has written and that match again. */
+static void
+count_rewrites(ZdmRun *run, const RowVector *vector)
+{
+	for (int i = 0; i < vector->nrows; i++)
+	{
+		if (zdm_xids_contain(&run->own_xids, vector->rows[i].xmin))
+			run->sweep_rewrites++;
+	}
+}
+
+/*
+ * Fewer rows were updated than were locked.  That is right for a row that has
+ * ceased to match (a table that the clauses read has changed), and an error
+ * for one that still does.
+ */
+static void
+check_suppressed(ZdmRun *run, const ZdmRange *range)
+{
+	RowVector	left = {.mcxt = CurrentMemoryContext};
+
+	renew_snapshot();
+	zdm_statement_select(run->statements, range, collect_row, &left);
+	if (left.nrows > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+				 errmsg("the update of the row was suppressed by a trigger"),
+				 errhint("Look at the BEFORE UPDATE triggers of the table.")));
+}
+
 /* The listed form: returns the rows updated. */
 static uint64
 update_listed(ZdmRun *run, ZdmBatch *batch, Relation rel, const ZdmRange *range)
@@ -119,17 +158,12 @@ update_listed(ZdmRun *run, ZdmBatch *batch, Relation rel, const ZdmRange *range)
 	if (vector.nrows == 0)
 		return 0;
 
-	/* the locks made new commands; look at the rows as they are locked */
-	CommandCounterIncrement();
-	PopActiveSnapshot();
-	PushActiveSnapshot(GetTransactionSnapshot());
+	count_rewrites(run, &vector);
+	renew_snapshot();
 	zdm_predicate_take_only(vector.rows, vector.nrows);
 	updated = zdm_statement_update(run->statements, range);
 	if (updated < (uint64) vector.nrows)
-		ereport(ERROR,
-				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
-				 errmsg("the update of the row was suppressed by a trigger"),
-				 errhint("Look at the BEFORE UPDATE triggers of the table.")));
+		check_suppressed(run, range);
 	return updated;
 }
 
@@ -241,6 +275,8 @@ keep(ZdmRun *run, BatchState *state)
 	batch->ms = ms_since(state->start);
 	batch->wal_bytes = pgWalUsage.wal_bytes - state->wal_before;
 	run->cursor = state->next;
+	if (batch->rows > 0)
+		zdm_xids_add(&run->own_xids, batch->xid);
 	run->cursor.work_ms += batch->ms;
 	run->cursor.wal_bytes += batch->wal_bytes;
 	if (state->stored)

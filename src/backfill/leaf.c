@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "backfill/leaf.h"
+#include "backfill/target.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "compat/tree.h"
@@ -42,6 +43,12 @@ zdm_leaf_list(Oid target)
 	{
 		char		relkind = get_rel_relkind(lfirst_oid(lc));
 
+		if (relkind == RELKIND_FOREIGN_TABLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+					 errmsg("table \"%s\" has become part of the target and is a foreign table",
+							get_rel_name(lfirst_oid(lc))),
+					 errhint("Detach it, then use zdm.retry_job().")));
 		if (relkind == RELKIND_RELATION)
 			leaves = lappend_oid(leaves, lfirst_oid(lc));
 	}
@@ -94,6 +101,7 @@ check_leaf(ZdmRun *run, Relation rel)
 {
 	if (rel->rd_rel->relowner != run->owner)
 		return ZDM_OTHER_OWNER;
+	zdm_target_check_access_method(rel);
 	if (RelationGetRelid(rel) == run->cursor.leaf &&
 		OidIsValid(run->cursor.leaf_filenode) &&
 		rel->rd_rel->relfilenode != run->cursor.leaf_filenode)
@@ -120,18 +128,20 @@ prepare_statements(ZdmRun *run, Relation rel)
 		return ZDM_GONE;
 	run->statements = zdm_query_prepare(run->spec, rel);
 	run->statements_leaf = leaf;
+	if (!run->spec->fire_triggers)
+		zdm_target_check_foreign_keys(rel, run->statements->assigned);
 	return ZDM_DONE;
 }
 
 /*
- * In a transaction: lock and open a leaf, push a snapshot, have the
- * statements ready.  Never waits for the lock, nor passes one who waits for a
- * stronger one.  *rel is set on ZDM_DONE only, and is closed by the end of
- * the transaction at the latest.
+ * In a transaction: lock and open a leaf and have the statements ready, with
+ * everything that they read locked.  Never waits for the leaf, nor passes one
+ * who waits for a stronger lock on it.  *rel is set on ZDM_DONE only.
  */
 ZdmVerdict
-zdm_leaf_open(ZdmRun *run, Oid leaf, Relation *rel)
+zdm_leaf_lock(ZdmRun *run, Oid leaf, Relation *rel)
 {
+	bool		has_snapshot = ActiveSnapshotSet();
 	Relation	opened;
 	ZdmVerdict	verdict;
 
@@ -146,14 +156,30 @@ zdm_leaf_open(ZdmRun *run, Oid leaf, Relation *rel)
 	verdict = check_leaf(run, opened);
 	if (verdict == ZDM_DONE)
 	{
-		if (!ActiveSnapshotSet())
+		if (!has_snapshot)
 			PushActiveSnapshot(GetTransactionSnapshot());
 		verdict = prepare_statements(run, opened);
+		if (!has_snapshot)
+			PopActiveSnapshot();
 	}
 	if (verdict == ZDM_DONE)
 		*rel = opened;
 	else
 		relation_close(opened, NoLock);
+	return verdict;
+}
+
+/*
+ * zdm_leaf_lock(), and a snapshot that is younger than all locks: what an
+ * older one would see of a table that was rewritten in between is nothing.
+ */
+ZdmVerdict
+zdm_leaf_open(ZdmRun *run, Oid leaf, Relation *rel)
+{
+	ZdmVerdict	verdict = zdm_leaf_lock(run, leaf, rel);
+
+	if (verdict == ZDM_DONE)
+		PushActiveSnapshot(GetTransactionSnapshot());
 	return verdict;
 }
 

@@ -10,6 +10,7 @@
 extern List *zdm_leaf_list(Oid target);
 extern Oid	zdm_leaf_next(Oid target, Oid after);
 extern int64 zdm_leaf_total_blocks(Oid target);
+extern ZdmVerdict zdm_leaf_lock(ZdmRun *run, Oid leaf, Relation *rel);
 extern ZdmVerdict zdm_leaf_open(ZdmRun *run, Oid leaf, Relation *rel);
 extern int	zdm_leaf_stripes(ZdmRun *run, Relation rel);
 

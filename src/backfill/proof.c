@@ -58,50 +58,77 @@ read_leaf(ZdmRun *run, ProofState *state, Relation rel)
 {
 	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 
-	for (BlockNumber block = 0; block < blocks && !state->found; block += STEP_BLOCKS)
+	/* a row in quarantine is not right, but it is known */
+	zdm_quarantine_hold_back(run, RelationGetRelid(rel), rel->rd_rel->relfilenode);
+	for (BlockNumber block = 0; block < blocks; block += STEP_BLOCKS)
 	{
 		ZdmRange	range = {.stripes = 1,.stripe = 0};
 
 		ItemPointerSet(&range.from, block, 0);
 		ItemPointerSet(&range.to, Min(block + STEP_BLOCKS, blocks), 0);
 		zdm_statement_select(run->statements, &range, found_row, state);
+		if (state->found)
+			return ZDM_FOUND;
 		if (snapshot_is_old(state))
 			return ZDM_SLOW;
 		if (zdm_database_is_wanted())
 			return ZDM_STOP;
 		CHECK_FOR_INTERRUPTS();
 	}
-	return state->found ? ZDM_FOUND : ZDM_DONE;
+	return ZDM_DONE;
 }
 
+/*
+ * Lock all leaves, and do something with each.
+ */
 static ZdmVerdict
-proof_body(ZdmRun *run, void *arg)
+for_each_leaf(ZdmRun *run, ProofState *state, const List *leaves,
+			  ZdmVerdict (*step) (ZdmRun *run, ProofState *state, Relation rel))
 {
-	ProofState *state = arg;
-	ZdmVerdict	verdict = ZDM_DONE;
 	ListCell   *lc;
 
-	/* a row in quarantine is not right, but it is known */
-	PushActiveSnapshot(GetTransactionSnapshot());
-	foreach(lc, zdm_leaf_list(run->spec->target))
+	foreach(lc, leaves)
 	{
 		Relation	rel;
+		ZdmVerdict	verdict;
 
 		state->leaf = lfirst_oid(lc);
-		zdm_quarantine_hold_back(run, state->leaf);
-		verdict = zdm_leaf_open(run, state->leaf, &rel);
+		verdict = zdm_leaf_lock(run, state->leaf, &rel);
 		if (verdict == ZDM_GONE)
 			continue;
 		if (verdict == ZDM_REWRITTEN)
 			return ZDM_FOUND;	/* let a sweep look at what is there now */
 		if (verdict != ZDM_DONE)
 			return verdict;
-		verdict = read_leaf(run, state, rel);
+		verdict = step(run, state, rel);
 		relation_close(rel, NoLock);
 		if (verdict != ZDM_DONE)
 			return verdict;
 	}
 	return ZDM_DONE;
+}
+
+static ZdmVerdict
+only_lock(ZdmRun *run, ProofState *state, Relation rel)
+{
+	return ZDM_DONE;
+}
+
+/*
+ * Everything is locked before the snapshot is taken: a table that is
+ * rewritten in between would look empty under it.
+ */
+static ZdmVerdict
+proof_body(ZdmRun *run, void *arg)
+{
+	ProofState *state = arg;
+	List	   *leaves = zdm_leaf_list(run->spec->target);
+	ZdmVerdict	verdict = for_each_leaf(run, state, leaves, only_lock);
+
+	if (verdict != ZDM_DONE)
+		return verdict;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	return for_each_leaf(run, state, leaves, read_leaf);
 }
 
 /* Look for rows that are left. */

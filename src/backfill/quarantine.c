@@ -2,14 +2,15 @@
  * quarantine.c
  *	  Rows that a backfill could not convert: zdm.quarantined_row.
  *
- * A row in quarantine is one version of a row: its ctid and xmin.  When the
- * application updates the row, the new version is not in quarantine and gets
- * its turn in the next sweep.
+ * A row in quarantine is one version of a row: its ctid and xmin in one
+ * storage of the table.  When the application updates the row, or the table is
+ * rewritten, it is not in quarantine any more and gets its turn again.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -59,28 +60,35 @@ key_as_json(Relation rel, TupleTableSlot *slot)
 	return buf.data;
 }
 
-/* The key of a row, read as the owner of the table. */
-static char *
-row_key(Relation rel, const ZdmRowVersion *row)
+/*
+ * The key of a row, read as the owner of the table.  False when that version
+ * of the row is gone.
+ */
+static bool
+row_key(Relation rel, const ZdmRowVersion *row, char **key)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	ItemPointerData tid = row->tid;
-	char	   *key = NULL;
+	bool		isnull;
+	bool		found;
 
-	if (table_tuple_fetch_row_version(rel, &tid, GetActiveSnapshot(), slot))
-		key = key_as_json(rel, slot);
+	found = table_tuple_fetch_row_version(rel, &tid, GetActiveSnapshot(), slot) &&
+		DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
+											  &isnull)) == row->xmin;
+	if (found)
+		*key = key_as_json(rel, slot);
 	ExecDropSingleTupleTableSlot(slot);
-	return key;
+	return found;
 }
 
 static void
-insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, const ZdmError *cause)
+insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, char *key,
+		   const ZdmError *cause)
 {
 	static const Oid argtypes[] = {INT8OID, OIDOID, TEXTOID, TEXTOID, TIDOID,
-	XIDOID, JSONBOID, TEXTOID, TEXTOID};
+	XIDOID, JSONBOID, TEXTOID, TEXTOID, OIDOID};
 	Datum		values[lengthof(argtypes)];
 	bool		isnull[lengthof(argtypes)] = {false};
-	char	   *key = row_key(rel, row);
 	ZdmCatalogScope scope;
 
 	values[0] = Int64GetDatum(run->job->id);
@@ -93,6 +101,7 @@ insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, const ZdmError *
 	values[6] = key ? DirectFunctionCall1(jsonb_in, CStringGetDatum(key)) : (Datum) 0;
 	values[7] = CStringGetTextDatum(zdm_error_sqlstate(cause));
 	values[8] = CStringGetTextDatum(cause->message);
+	values[9] = ObjectIdGetDatum(rel->rd_rel->relfilenode);
 
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("DELETE FROM zdm.quarantined_row"
@@ -100,8 +109,8 @@ insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, const ZdmError *
 						3, (Oid[]) {INT8OID, OIDOID, TIDOID},
 						(Datum[]) {values[0], values[1], values[4]}, NULL, SPI_OK_DELETE);
 	zdm_catalog_execute("INSERT INTO zdm.quarantined_row (job_id, leaf, leaf_schema, leaf_name,"
-						" row_ctid, row_xmin, row_key, sqlstate, message)"
-						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+						" row_ctid, row_xmin, row_key, sqlstate, message, leaf_filenode)"
+						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 	zdm_catalog_end(&scope);
 }
@@ -118,11 +127,13 @@ add_body(ZdmRun *run, void *arg)
 {
 	AddState   *add = arg;
 	Relation	rel;
+	char	   *key = NULL;
 	ZdmVerdict	verdict = zdm_leaf_open(run, add->leaf, &rel);
 
 	if (verdict != ZDM_DONE)
 		return verdict;
-	insert_row(run, rel, add->row, add->cause);
+	if (row_key(rel, add->row, &key))
+		insert_row(run, rel, add->row, key, add->cause);
 	relation_close(rel, NoLock);
 	return ZDM_DONE;
 }
@@ -155,19 +166,23 @@ rows_from_result(int nrows)
 }
 
 /*
- * Let no statement take the leaf's quarantined rows, and count those of the
- * whole job.  In a transaction.
+ * Let no statement take the leaf's quarantined rows, forget those of a former
+ * storage of it, and count those of the whole job.  In a transaction.
  */
 void
-zdm_quarantine_hold_back(ZdmRun *run, Oid leaf)
+zdm_quarantine_hold_back(ZdmRun *run, Oid leaf, Oid filenode)
 {
-	static const Oid argtypes[] = {INT8OID, OIDOID};
-	Datum		values[] = {Int64GetDatum(run->job->id), ObjectIdGetDatum(leaf)};
+	static const Oid argtypes[] = {INT8OID, OIDOID, OIDOID};
+	Datum		values[] = {Int64GetDatum(run->job->id), ObjectIdGetDatum(leaf),
+	ObjectIdGetDatum(filenode)};
 	ZdmCatalogScope scope;
 	bool		isnull;
 	int			nrows;
 
 	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("DELETE FROM zdm.quarantined_row"
+						" WHERE job_id = $1 AND leaf = $2 AND leaf_filenode <> $3",
+						3, argtypes, values, NULL, SPI_OK_DELETE);
 	nrows = zdm_catalog_execute("SELECT row_ctid, row_xmin FROM zdm.quarantined_row"
 								" WHERE job_id = $1 AND leaf = $2",
 								2, argtypes, values, NULL, SPI_OK_SELECT);
@@ -183,7 +198,7 @@ void
 zdm_quarantine_load(ZdmRun *run)
 {
 	StartTransactionCommand();
-	zdm_quarantine_hold_back(run, run->cursor.leaf);
+	zdm_quarantine_hold_back(run, run->cursor.leaf, run->cursor.leaf_filenode);
 	CommitTransactionCommand();
 }
 

@@ -7,7 +7,7 @@
 
 #include "backfill/txn.h"
 
-extern void zdm_quarantine_hold_back(ZdmRun *run, Oid leaf);
+extern void zdm_quarantine_hold_back(ZdmRun *run, Oid leaf, Oid filenode);
 extern void zdm_quarantine_load(ZdmRun *run);
 extern ZdmVerdict zdm_quarantine_add(ZdmRun *run, Oid leaf, const ZdmRowVersion *row,
 									 const ZdmError *cause, ZdmError **error);

@@ -24,6 +24,7 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "backfill/query.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -34,6 +35,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
 #include "parser/analyze.h"
+#include "parser/parse_coerce.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
@@ -56,46 +58,71 @@ target_range(const ZdmBackfillSpec *spec, Relation rel)
 	return range;
 }
 
-/* UPDATE ONLY rel SET ... WHERE filter RETURNING filter, analyzed. */
+/* UPDATE ONLY rel SET ... WHERE filter, analyzed. */
 static Query *
 analyze_update(const ZdmBackfillSpec *spec, Relation rel)
 {
+	Query	   *query;
 	UpdateStmt *stmt = makeNode(UpdateStmt);
 	RawStmt    *raw = makeNode(RawStmt);
 
 	stmt->relation = target_range(spec, rel);
 	stmt->targetList = copyObject(spec->set_list);
-	if (spec->filter_tree)
-	{
-		ResTarget  *target = makeNode(ResTarget);
-
-		target->val = copyObject(spec->filter_tree);
-		target->location = -1;
-		stmt->whereClause = copyObject(spec->filter_tree);
-		zdm_compat_set_returning(stmt, list_make1(target));
-	}
+	stmt->whereClause = copyObject(spec->filter_tree);
 	raw->stmt = (Node *) stmt;
-	return parse_analyze_fixedparams(raw, spec->set_clause, NULL, 0, NULL);
+	query = parse_analyze_fixedparams(raw, spec->set_clause, NULL, 0, NULL);
+
+	/* a lock on the table does not keep its schema from being renamed */
+	if (rt_fetch(RESULT_RTI, query->rtable)->relid != RelationGetRelid(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("table \"%s\" was renamed concurrently", RelationGetRelationName(rel))));
+	return query;
+}
+
+/*
+ * What DEFAULT means for a column of rel: the default of the target's column
+ * of that name, as for an UPDATE of the target.
+ */
+static Expr *
+default_value(const ZdmBackfillSpec *spec, Relation rel, Form_pg_attribute att)
+{
+	Relation	target = rel;
+	AttrNumber	attno = att->attnum;
+	Node	   *value;
+	Oid			base;
+	int32		typmod = att->atttypmod;
+
+	if (RelationGetRelid(rel) != spec->target)
+	{
+		target = table_open(spec->target, AccessShareLock);
+		attno = get_attnum(spec->target, NameStr(att->attname));
+	}
+	value = build_column_default(target, attno);
+	if (target != rel)
+		table_close(target, NoLock);
+	if (value)
+		return (Expr *) value;
+
+	base = getBaseTypeAndTypmod(att->atttypid, &typmod);
+	return (Expr *) coerce_to_domain((Node *) makeNullConst(base, typmod, att->attcollation),
+									 base, typmod, att->atttypid, COERCION_IMPLICIT,
+									 COERCE_IMPLICIT_CAST, -1, false);
 }
 
 /* DEFAULT is resolved now, so that it can be compared as any other value. */
 static void
-resolve_defaults(Query *query, Relation rel)
+resolve_defaults(Query *query, const ZdmBackfillSpec *spec, Relation rel)
 {
 	ListCell   *lc;
 
 	foreach(lc, query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
-		Form_pg_attribute att;
-		Node	   *value;
 
-		if (!IsA(tle->expr, SetToDefault))
-			continue;
-		att = TupleDescAttr(RelationGetDescr(rel), tle->resno - 1);
-		value = build_column_default(rel, tle->resno);
-		tle->expr = value ? (Expr *) value : (Expr *)
-			makeNullConst(att->atttypid, att->atttypmod, att->attcollation);
+		if (IsA(tle->expr, SetToDefault))
+			tle->expr = default_value(spec, rel,
+									  TupleDescAttr(RelationGetDescr(rel), tle->resno - 1));
 	}
 }
 
@@ -107,6 +134,28 @@ is_multiassign(Node *node, void *context)
 	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_MULTIEXPR)
 		return true;
 	return expression_tree_walker(node, is_multiassign, context);
+}
+
+/* a whole-row reference to the target, also from within a sub-select */
+static bool
+is_whole_row(Node *node, void *context)
+{
+	int		   *level = context;
+	bool		found;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varattno == 0 && ((Var *) node)->varno == RESULT_RTI &&
+			((Var *) node)->varlevelsup == *level;
+	if (IsA(node, Query))
+	{
+		(*level)++;
+		found = query_tree_walker((Query *) node, is_whole_row, context, 0);
+		(*level)--;
+		return found;
+	}
+	return expression_tree_walker(node, is_whole_row, context);
 }
 
 static bool
@@ -127,7 +176,10 @@ is_time_dependent(Node *node, void *context)
 
 		if (func == F_NOW || func == F_TRANSACTION_TIMESTAMP ||
 			func == F_STATEMENT_TIMESTAMP || func == F_AGE_TIMESTAMP ||
-			func == F_AGE_TIMESTAMPTZ)
+			func == F_AGE_TIMESTAMPTZ || func == F_TXID_CURRENT ||
+			func == F_TXID_CURRENT_IF_ASSIGNED || func == F_PG_CURRENT_XACT_ID ||
+			func == F_PG_CURRENT_XACT_ID_IF_ASSIGNED || func == F_TXID_CURRENT_SNAPSHOT ||
+			func == F_PG_CURRENT_SNAPSHOT || func == F_PG_BACKEND_PID)
 			return true;
 	}
 	if (IsA(node, Query))
@@ -141,8 +193,11 @@ facts_of(Query *query, Relation rel)
 {
 	ZdmClauseFacts *facts = palloc0(sizeof(ZdmClauseFacts));
 	ListCell   *lc;
+	int			level = 0;
 
 	facts->comparable = true;
+	facts->whole_row = is_whole_row((Node *) query->targetList, &level) ||
+		is_whole_row(query->jointree->quals, &level);
 	facts->volatile_filter = contain_volatile_functions(query->jointree->quals);
 	foreach(lc, query->targetList)
 	{
@@ -177,7 +232,7 @@ zdm_query_facts(const ZdmBackfillSpec *spec, Relation rel)
 {
 	Query	   *query = analyze_update(spec, rel);
 
-	resolve_defaults(query, rel);
+	resolve_defaults(query, spec, rel);
 	return facts_of(query, rel);
 }
 
@@ -258,9 +313,10 @@ add_predicate(Query *query, Relation rel, const ZdmClauseFacts *facts)
 	List	   *unsettled = NIL;
 
 	if (query->jointree->quals)
+	{
 		quals = lappend(quals, query->jointree->quals);
-	if (query->returningList)
-		unsettled = lappend(unsettled, linitial_node(TargetEntry, query->returningList)->expr);
+		unsettled = lappend(unsettled, copyObject(query->jointree->quals));
+	}
 	if (facts->comparable)
 	{
 		Expr	   *differs = differs_any(query, rel);
@@ -321,7 +377,7 @@ zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel)
 	Query	   *select;
 	ZdmClauseFacts *facts;
 
-	resolve_defaults(update, rel);
+	resolve_defaults(update, spec, rel);
 	facts = facts_of(update, rel);
 	add_predicate(update, rel, facts);
 	select = select_from_update(update);
@@ -330,6 +386,7 @@ zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel)
 	statements->update = plan_query(update, statements->source);
 	statements->select = plan_query(select, statements->source);
 	MemoryContextSwitchTo(old);
+	zdm_statement_keep(statements);
 	return statements;
 }
 
@@ -344,7 +401,7 @@ zdm_query_estimate_rows(const ZdmBackfillSpec *spec, Relation rel)
 	Query	   *query = analyze_update(spec, rel);
 	PlannedStmt *plan;
 
-	resolve_defaults(query, rel);
+	resolve_defaults(query, spec, rel);
 	query = select_from_update(query);
 	rt_fetch(RESULT_RTI, query->rtable)->inh = true;
 	plan = pg_plan_query(linitial_node(Query, pg_rewrite_query(query)),

@@ -18,6 +18,7 @@ typedef struct ZdmClauseFacts
 	bool		volatile_assignment;
 	bool		time_dependent_assignment;
 	bool		volatile_filter;
+	bool		whole_row;		/* a clause refers to the row as a whole */
 	bool		comparable;		/* the values can be compared before the
 								 * update */
 	char	   *first_column;	/* name of the first assigned column */

@@ -9,6 +9,7 @@
 #include "backfill/predicate.h"
 #include "backfill/query.h"
 #include "backfill/spec.h"
+#include "backfill/xids.h"
 #include "core/errors.h"
 #include "job/kind.h"
 #include "job/orders.h"
@@ -30,6 +31,12 @@ typedef struct ZdmRun
 	ZdmStatements *statements;	/* of statements_leaf */
 	Oid			statements_leaf;
 	int			quarantined;	/* rows in quarantine, all leaves */
+
+	/* the end */
+	bool		whole_sweep;	/* this run began the current sweep */
+	ZdmXids		own_xids;		/* of batches that changed rows */
+	int64		sweep_rewrites; /* rows of them that this sweep wrote again */
+	int			unsettled_sweeps;	/* in a row, made mostly of those */
 
 	/* striping, see stripes.c */
 	int			leaf_stripes;	/* of the cursor's leaf; 0: not known yet */

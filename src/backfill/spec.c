@@ -11,7 +11,6 @@
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
 #include "core/identity.h"
-#include "backfill/clause.h"
 #include "backfill/spec.h"
 #include "lib/stringinfo.h"
 #include "utils/array.h"
@@ -25,7 +24,8 @@ static const char *const recorded_settings[] = {
 	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "bytea_output",
 	"extra_float_digits", "xmloption", "xmlbinary", "lc_monetary",
 	"lc_numeric", "lc_time", "default_text_search_config",
-	"timezone_abbreviations"
+	"timezone_abbreviations", "standard_conforming_strings", "backslash_quote",
+	"transform_null_equals", "array_nulls"
 };
 
 /* The schemas searched now, "$user" resolved, temporary ones left out. */
@@ -164,8 +164,8 @@ settings_from_array(ZdmBackfillSpec *spec, Datum array)
 }
 
 /*
- * The definition of a job, parsed, in the current memory context.  NULL when
- * there is none.
+ * The definition of a job, not yet parsed, in the current memory context.
+ * NULL when there is none.
  */
 ZdmBackfillSpec *
 zdm_spec_load(int64 job_id)
@@ -200,7 +200,5 @@ zdm_spec_load(int64 job_id)
 		MemoryContextSwitchTo(old);
 	}
 	zdm_catalog_end(&scope);
-	if (spec)
-		zdm_clause_parse(spec);
 	return spec;
 }

@@ -3,7 +3,8 @@
  *	  Plans of a backfill's statements: made, kept, checked, run.
  *
  * The target is always read by a TID range scan, through a planner hook that
- * acts only inside zdm_statement_plan() and leaves sub-selects alone: no
+ * acts only on the statement being planned, not on its sub-selects nor on
+ * what functions plan that are evaluated meanwhile: no
  * setting and no statistics may turn a batch into a scan of the table.
  *
  * A plan is kept until any relation, function, type or operator of the
@@ -33,7 +34,7 @@
 #include "utils/syscache.h"
 
 static set_rel_pathlist_hook_type prev_set_rel_pathlist_hook = NULL;
-static bool planning = false;
+static Query *planning = NULL;	/* the statement being planned */
 
 /* counts invalidations; a plan of an older generation is stale */
 static uint64 catalog_generation = 0;
@@ -54,12 +55,14 @@ static bool
 is_tid_bound(RestrictInfo *rinfo)
 {
 	Oid			opno;
+	Node	   *bound;
 
 	if (!is_opclause(rinfo->clause))
 		return false;
 	opno = ((OpExpr *) rinfo->clause)->opno;
+	bound = llast(((OpExpr *) rinfo->clause)->args);
 	return (opno == TIDLessOperator || opno == TIDGreaterEqOperator) &&
-		IsA(llast(((OpExpr *) rinfo->clause)->args), Param);
+		IsA(bound, Param) && ((Param *) bound)->paramkind == PARAM_EXTERN;
 }
 
 /* The only path to the target is the range of TIDs. */
@@ -71,8 +74,10 @@ force_tid_range(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rt
 
 	if (prev_set_rel_pathlist_hook)
 		prev_set_rel_pathlist_hook(root, rel, rti, rte);
-	if (!planning || root->query_level != 1 || rti != 1)
+	if (planning == NULL || root->parse != planning || rti != 1)
 		return;
+	if (IS_DUMMY_REL(rel))
+		return;					/* the filter is never true */
 
 	foreach(lc, rel->baserestrictinfo)
 	{
@@ -103,11 +108,14 @@ zdm_statement_init(void)
 	CacheRegisterSyscacheCallback(AUTHOID, syscache_changed, (Datum) 0);
 }
 
-/* An empty set of statements with a memory context of its own. */
+/*
+ * An empty set of statements with a memory context of its own, below the
+ * current one: zdm_statement_keep() makes it last.
+ */
 ZdmStatements *
 zdm_statement_create(const char *source)
 {
-	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "zdm statements",
+	MemoryContext mcxt = AllocSetContextCreate(CurrentMemoryContext, "zdm statements",
 											   ALLOCSET_DEFAULT_SIZES);
 	ZdmStatements *statements = MemoryContextAllocZero(mcxt, sizeof(ZdmStatements));
 
@@ -116,6 +124,13 @@ zdm_statement_create(const char *source)
 	AcceptInvalidationMessages();
 	statements->generation = catalog_generation;
 	return statements;
+}
+
+/* It is complete and outlives the transaction. */
+void
+zdm_statement_keep(ZdmStatements *statements)
+{
+	MemoryContextSetParent(statements->mcxt, TopMemoryContext);
 }
 
 /* Free it and its plans; NULL is fine. */
@@ -171,15 +186,16 @@ PlannedStmt *
 zdm_statement_plan(Query *query, const char *source)
 {
 	PlannedStmt *plan = NULL;
+	Query	   *save_planning = planning;
 
-	planning = true;
+	planning = query;
 	PG_TRY();
 	{
 		plan = pg_plan_query(query, source, 0, NULL);
 	}
 	PG_FINALLY();
 	{
-		planning = false;
+		planning = save_planning;
 	}
 	PG_END_TRY();
 	return plan;

@@ -35,6 +35,7 @@ typedef bool (*ZdmRowCallback) (ItemPointer tid, TransactionId xmin, void *arg);
 
 extern void zdm_statement_init(void);
 extern ZdmStatements *zdm_statement_create(const char *source);
+extern void zdm_statement_keep(ZdmStatements *statements);
 extern void zdm_statement_free(ZdmStatements *statements);
 extern bool zdm_statement_is_stale(const ZdmStatements *statements);
 extern Expr *zdm_statement_param(int paramid, Oid type);

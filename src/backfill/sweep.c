@@ -25,7 +25,6 @@
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 /* a listed batch that meets a lock elsewhere is left for the next sweep */
 #define LISTED_TRIES 3
@@ -133,23 +132,6 @@ resume_leaf(ZdmRun *run)
 	zdm_quarantine_load(run);
 	zdm_stripes_begin_leaf(run, stripes);
 	return true;
-}
-
-static bool
-target_is_gone(ZdmRun *run)
-{
-	bool		gone;
-
-	StartTransactionCommand();
-	gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->spec->target));
-	CommitTransactionCommand();
-	if (gone)
-		zdm_run_end(run, ZDM_RUN_FAILED,
-					zdm_error_make(run->batch_mcxt, ERRCODE_UNDEFINED_TABLE,
-								   "There is nothing left to do; zdm.cancel_job() ends the job.",
-								   "table \"%s.%s\" was dropped",
-								   run->job->target_schema, run->job->target_name));
-	return gone;
 }
 
 static void
@@ -401,7 +383,7 @@ sweep_batch(ZdmRun *run)
 			return enter_leaf(run, run->cursor.leaf, true);
 		case ZDM_GONE:
 			run->cursor.window_start = run->cursor.window_end = run->cursor.leaf_blocks;
-			return !target_is_gone(run);
+			return !zdm_run_target_is_gone(run);
 		default:
 			return !run->ended && zdm_verdict_try_again(run, run->cursor.leaf, verdict, error);
 	}
@@ -452,7 +434,7 @@ zdm_sweep(ZdmRun *run)
 		if (!enter_leaf(run, leaf, false) || !sweep_leaf(run))
 			return false;
 	}
-	return !target_is_gone(run);
+	return !zdm_run_target_is_gone(run);
 }
 
 static void

@@ -78,6 +78,22 @@ check_relkind(Relation rel)
 			 errhint("%s", hint)));
 }
 
+/*
+ * Errors with FEATURE_NOT_SUPPORTED when rel's access method cannot do what
+ * the planner is not asked about.
+ */
+void
+zdm_target_check_access_method(Relation rel)
+{
+	if (rel->rd_tableam != NULL && rel->rd_tableam->scan_getnextslot_tidrange != NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot backfill \"%s\": its access method has no TID range scans",
+					qualified_name(rel)),
+			 errhint("Tables of the access method heap can be backfilled.")));
+}
+
 static void
 check_storage(Relation rel)
 {
@@ -92,13 +108,8 @@ check_storage(Relation rel)
 				 errmsg("cannot backfill temporary table \"%s\"", RelationGetRelationName(rel)),
 				 errdetail("A background worker cannot see it."),
 				 errhint("Use a plain UPDATE.")));
-	if (rel->rd_rel->relkind == RELKIND_RELATION &&
-		(rel->rd_tableam == NULL || rel->rd_tableam->scan_getnextslot_tidrange == NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot backfill \"%s\": its access method has no TID range scans",
-						qualified_name(rel)),
-				 errhint("Tables of the access method heap can be backfilled.")));
+	if (rel->rd_rel->relkind == RELKIND_RELATION)
+		zdm_target_check_access_method(rel);
 }
 
 static void
@@ -229,23 +240,6 @@ columns_of_child(Relation rel, Relation child, const Bitmapset *assigned)
 	return result;
 }
 
-/* Checks on the columns, of the target and of everything below it. */
-static void
-check_columns(Relation rel, const Bitmapset *assigned)
-{
-	ListCell   *lc;
-
-	foreach(lc, find_all_inheritors(RelationGetRelid(rel), NoLock, NULL))
-	{
-		Relation	child = relation_open(lfirst_oid(lc), NoLock);
-		Bitmapset  *columns = columns_of_child(rel, child, assigned);
-
-		check_generated(child, columns);
-		check_partition_key(child, columns);
-		relation_close(child, NoLock);
-	}
-}
-
 static bool
 is_in_foreign_key(Oid relid, AttrNumber attno)
 {
@@ -263,17 +257,25 @@ is_in_foreign_key(Oid relid, AttrNumber attno)
 	return found;
 }
 
-/* Triggers off means foreign keys unchecked: only where there are none. */
 static void
-check_triggers_off(Relation rel, const Bitmapset *assigned)
+require_right_to_skip_triggers(void)
 {
-	int			bit = -1;
-
 	if (!superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be superuser to set fire_triggers to false"),
 				 errhint("Leave fire_triggers out: the table's triggers then fire as for any UPDATE.")));
+}
+
+/*
+ * Triggers off means foreign keys unchecked: FEATURE_NOT_SUPPORTED when an
+ * assigned column of rel is part of one, on either side.
+ */
+void
+zdm_target_check_foreign_keys(Relation rel, const Bitmapset *assigned)
+{
+	int			bit = -1;
+
 	while ((bit = bms_next_member(assigned, bit)) >= 0)
 	{
 		AttrNumber	attno = bit + FirstLowInvalidHeapAttributeNumber;
@@ -287,6 +289,38 @@ check_triggers_off(Relation rel, const Bitmapset *assigned)
 				 errdetail("Foreign keys are checked by triggers."),
 				 errhint("Leave fire_triggers out.")));
 	}
+}
+
+/* Checks on the columns, of the target and of everything below it. */
+static void
+check_columns(const ZdmBackfillSpec *spec, Relation rel, const Bitmapset *assigned)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(RelationGetRelid(rel), NoLock, NULL))
+	{
+		Relation	child = relation_open(lfirst_oid(lc), NoLock);
+		Bitmapset  *columns = columns_of_child(rel, child, assigned);
+
+		check_generated(child, columns);
+		check_partition_key(child, columns);
+		if (!spec->fire_triggers)
+			zdm_target_check_foreign_keys(child, columns);
+		relation_close(child, NoLock);
+	}
+}
+
+/* A row of a partition or child has a type of its own. */
+static void
+check_whole_row(Relation rel, const ZdmClauseFacts *facts)
+{
+	if (!facts->whole_row || !has_subclass(RelationGetRelid(rel)))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a backfill of \"%s\" cannot refer to the row as a whole", qualified_name(rel)),
+			 errdetail("Rows of partitions and child tables are of other types."),
+			 errhint("Name the columns, or backfill the partitions by themselves.")));
 }
 
 static void
@@ -325,16 +359,16 @@ zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel, double *rows)
 	ZdmBorrowedIdentity borrowed;
 	ZdmClauseFacts *facts;
 
+	if (!spec->fire_triggers)
+		require_right_to_skip_triggers();
 	zdm_clause_parse(spec);
 	zdm_identity_borrow(&borrowed, rel->rd_rel->relowner, zdm_spec_search_path(spec));
 	zdm_clause_check(spec, rel);
 	facts = zdm_query_facts(spec, rel);
-	check_columns(rel, facts->assigned);
+	check_columns(spec, rel, facts->assigned);
+	check_whole_row(rel, facts);
 	check_volatility(spec, facts);
 	*rows = zdm_query_estimate_rows(spec, rel);
 	zdm_identity_give_back(&borrowed);
-
-	if (!spec->fire_triggers)
-		check_triggers_off(rel, facts->assigned);
 	return facts;
 }

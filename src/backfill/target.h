@@ -10,6 +10,8 @@
 
 extern Relation zdm_target_open(Oid target);
 extern void zdm_target_check(Relation rel);
+extern void zdm_target_check_access_method(Relation rel);
+extern void zdm_target_check_foreign_keys(Relation rel, const Bitmapset *assigned);
 extern ZdmClauseFacts *zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel,
 												double *rows);
 

@@ -137,7 +137,7 @@ is_user_defined(const char *sqlstate)
 }
 
 static ZdmVerdict
-classify(const ZdmError *error)
+classify(const ZdmError *error, bool capped)
 {
 	switch (error->sqlerrcode)
 	{
@@ -146,7 +146,7 @@ classify(const ZdmError *error)
 		case ERRCODE_T_R_SERIALIZATION_FAILURE:
 			return ZDM_ROWS_LOCKED;
 		case ERRCODE_QUERY_CANCELED:
-			return cap_reached ? ZDM_TOO_LONG : ZDM_CANCELLED;
+			return capped ? ZDM_TOO_LONG : ZDM_CANCELLED;
 		default:
 			break;
 	}
@@ -180,9 +180,11 @@ zdm_txn(ZdmRun *run, int cap_ms, ZdmTxnBody body, void *arg, ZdmError **error)
 	}
 	PG_CATCH();
 	{
-		*error = zdm_error_capture(run->batch_mcxt);
-		verdict = classify(*error);
+		bool		capped = cap_reached;
+
 		stop_cap();
+		*error = zdm_error_capture(run->batch_mcxt);
+		verdict = classify(*error, capped);
 		pgstat_report_activity(STATE_IDLE, NULL);
 	}
 	PG_END_TRY();

@@ -16,6 +16,7 @@
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #define FIRST_WAIT_MS 10.0
 #define LONGEST_WAIT_MS 1000.0
@@ -46,6 +47,24 @@ zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error)
 	run->outcome.error = error ? copy_error(error) : NULL;
 }
 
+/* True, and the run has ended, when the target was dropped. */
+bool
+zdm_run_target_is_gone(ZdmRun *run)
+{
+	bool		gone;
+
+	StartTransactionCommand();
+	gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->spec->target));
+	CommitTransactionCommand();
+	if (gone)
+		zdm_run_end(run, ZDM_RUN_FAILED,
+					zdm_error_make(run->batch_mcxt, ERRCODE_UNDEFINED_TABLE,
+								   "There is nothing left to do; zdm.cancel_job() ends the job.",
+								   "table \"%s.%s\" was dropped",
+								   run->job->target_schema, run->job->target_name));
+	return gone;
+}
+
 /* A step succeeded: what held the job is over. */
 void
 zdm_run_progressed(ZdmRun *run)
@@ -69,12 +88,12 @@ backoff_ms(const ZdmRun *run, double longest)
 }
 
 static bool
-wait_for(ZdmRun *run, double longest_ms, const char *what)
+wait_for(ZdmRun *run, double longest_ms, const char *what, const char *detail)
 {
 	run->tries++;
 	run->cursor.retries++;
 	if (run->tries == TELL_AFTER_TRIES)
-		zdm_say_waiting(run, what);
+		zdm_say_waiting(run, psprintf("%s%s", what, detail));
 	return zdm_pause(run, backoff_ms(run, longest_ms));
 }
 
@@ -141,13 +160,12 @@ zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict, const ZdmError 
 	{
 		case ZDM_BUSY:
 			return wait_for(run, LONGEST_WAIT_MS / 5,
-							run->tries + 1 == TELL_AFTER_TRIES ? describe_lock_holders(leaf) : "");
+							run->tries + 1 == TELL_AFTER_TRIES ? describe_lock_holders(leaf) : "", "");
 		case ZDM_ROWS_LOCKED:
-			return wait_for(run, LONGEST_WAIT_MS, psprintf("a lock: %s", error->message));
+			return wait_for(run, LONGEST_WAIT_MS, "a lock: ", error->message);
 		case ZDM_NO_RESOURCE:
 			run->tries = Max(run->tries, TELL_AFTER_TRIES - 1);
-			return wait_for(run, LONGEST_RESOURCE_WAIT_MS,
-							psprintf("the server: %s", error->message));
+			return wait_for(run, LONGEST_RESOURCE_WAIT_MS, "the server: ", error->message);
 		case ZDM_STOP:
 			zdm_run_end(run, ZDM_RUN_STOPPED, NULL);
 			return false;

@@ -25,17 +25,6 @@ zdm_compat_has_returning(const UpdateStmt *stmt)
 #endif
 }
 
-static inline void
-zdm_compat_set_returning(UpdateStmt *stmt, List *exprs)
-{
-#if PG_VERSION_NUM >= 180000
-	stmt->returningClause = makeNode(ReturningClause);
-	stmt->returningClause->exprs = exprs;
-#else
-	stmt->returningList = exprs;
-#endif
-}
-
 /* 16: permissions moved out of the range table entry */
 static inline Bitmapset **
 zdm_compat_selected_columns(Query *query, Index rti)

@@ -17,7 +17,8 @@ copy_or_null(MemoryContext mcxt, const char *s)
 
 /*
  * In a PG_CATCH block at the top of a worker: take the current error into
- * mcxt, clear the error state and abort the transaction.
+ * mcxt, clear the error state and abort the
+ * transaction, with any subtransaction that is open.
  */
 ZdmError *
 zdm_error_capture(MemoryContext mcxt)
@@ -35,7 +36,7 @@ zdm_error_capture(MemoryContext mcxt)
 	/* report commands and other interrupts must not be lost or come early */
 	HOLD_INTERRUPTS();
 	FlushErrorState();
-	AbortCurrentTransaction();
+	AbortOutOfAnyTransaction();
 	RESUME_INTERRUPTS();
 
 	FreeErrorData(edata);
