@@ -146,13 +146,11 @@ static int64
 existing_job(const char *name, const ZdmBackfillSpec *spec)
 {
 	ZdmJob	   *job = zdm_job_load_by_name(name);
-	Oid			owner;
 	char	   *differs;
 
 	if (job == NULL)
 		return 0;
-	owner = get_role_oid(job->owner, true);
-	if (OidIsValid(owner) && !has_privs_of_role(GetUserId(), owner))
+	if (OidIsValid(job->owner_id) && !has_privs_of_role(GetUserId(), job->owner_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("job \"%s\" exists and belongs to another role", name),

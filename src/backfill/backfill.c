@@ -18,7 +18,6 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -48,26 +47,38 @@ turn_on_wal_compression(void)
 		(void) zdm_try_session_setting("wal_compression", "zstd");
 }
 
-/* Load everything the run needs.  In a transaction of its own. */
+/* Step: load everything the run needs. */
 static void
-load(ZdmRun *run)
+load_step(void *arg)
 {
-	MemoryContext old;
+	ZdmRun	   *run = arg;
+	MemoryContext old = MemoryContextSwitchTo(run->run_mcxt);
 
-	StartTransactionCommand();
-	old = MemoryContextSwitchTo(run->run_mcxt);
 	run->spec = zdm_spec_load(run->job->id);
 	if (run->spec == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("job " INT64_FORMAT " has no row in zdm.backfill", run->job->id)));
-	zdm_spec_apply_settings(run->spec);
-	zdm_clause_parse(run->spec);
+				 errmsg("job " INT64_FORMAT " has no row in zdm.backfill", run->job->id),
+				 errhint("Cancel the job and start it under another name.")));
 	zdm_cursor_load(run->job->id, &run->cursor, run->run_mcxt);
 	run->cursor.note = NULL;
-	run->owner = get_role_oid(run->job->owner, false);
+	run->owner = run->job->owner_id;
+	run->leaves_known = list_member_oid(zdm_leaf_list(run->spec->target), run->cursor.leaf);
 	MemoryContextSwitchTo(old);
-	CommitTransactionCommand();
+}
+
+/*
+ * Load, and parse the clauses as they were meant.  False when the run has
+ * ended.
+ */
+static bool
+load(ZdmRun *run)
+{
+	if (!zdm_run_bookkeep(run, load_step, run))
+		return false;
+	zdm_spec_apply_settings(run->spec);
+	zdm_clause_parse(run->spec);
+	return true;
 }
 
 static ZdmRun *
@@ -116,7 +127,7 @@ change_cursor(ZdmRun *run, CursorChange change)
 }
 
 static void
-first_sweep(ZdmRun *run, ZdmCursor *next)
+begin_sweep(ZdmRun *run, ZdmCursor *next)
 {
 	run->whole_sweep = true;
 	run->sweep_rewrites = 0;
@@ -124,10 +135,17 @@ first_sweep(ZdmRun *run, ZdmCursor *next)
 }
 
 static void
+first_sweep(ZdmRun *run, ZdmCursor *next)
+{
+	next->sweep = 1;
+	begin_sweep(run, next);
+}
+
+static void
 next_sweep(ZdmRun *run, ZdmCursor *next)
 {
 	next->sweep++;
-	first_sweep(run, next);
+	begin_sweep(run, next);
 }
 
 static void
@@ -146,7 +164,7 @@ store_as_is(ZdmRun *run, ZdmCursor *next)
 static const char *
 why_left(const ZdmRun *run)
 {
-	if (run->cursor.sweep_skipped > 0)
+	if (run->cursor.sweep_skipped > run->cursor.sweep_rows)
 		return "rows that other transactions keep locked (see pg_locks and pg_stat_activity for old transactions)";
 	return "the application keeps writing rows that match the filter"
 		" (give the column a default, write it in the application, or add a trigger that fills it)";
@@ -290,6 +308,31 @@ finish(ZdmRun *run)
 }
 
 /*
+ * Sweep until done; then give the rows in quarantine a last try, because the
+ * application may have mended or deleted them meanwhile, and look again.
+ * False when the run has ended before.
+ */
+static bool
+convert_all(ZdmRun *run)
+{
+	for (;;)
+	{
+		int			quarantined;
+
+		if (!sweep_until_done(run))
+			return false;
+		quarantined = run->quarantined;
+		if (quarantined == 0)
+			return true;
+		zdm_retry_quarantined(run);
+		if (run->ended)
+			return false;
+		if (run->quarantined == quarantined)
+			return true;
+	}
+}
+
+/*
  * Run a backfill to its end, or until somebody stops it.  Outside of any
  * transaction, with the job's lock held.
  */
@@ -301,14 +344,17 @@ zdm_backfill_run(const ZdmJob *job)
 	zdm_txn_init();
 	zdm_statement_init();
 	turn_on_wal_compression();
-	load(run);
+	if (!load(run))
+		return run->outcome;
 
-	if (run->cursor.blocks_total == 0 && run->cursor.leaf == InvalidOid)
+	/* not begun, or its place is one of another cluster or of a lost leaf */
+	if (!run->leaves_known)
 		(void) change_cursor(run, first_sweep);
 	if (!run->ended)
 		zdm_retry_quarantined(run);
-	if (!run->ended && sweep_until_done(run))
+	if (!run->ended && convert_all(run))
 		finish(run);
-	zdm_say_working(run);
+	if (!run->ended || run->outcome.result != ZDM_RUN_STOPPED)
+		zdm_say_working(run);
 	return run->outcome;
 }

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #define UPDATE_SQL \
 	"UPDATE zdm.backfill_cursor SET" \
@@ -192,6 +193,10 @@ zdm_cursor_store(ZdmCursor *cursor)
 	ZdmCatalogScope scope;
 
 	zdm_catalog_begin(&scope);
+
+	/* of a table of one page, the planner would rather read all */
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	if (plan == NULL)
 	{
 		plan = SPI_prepare(UPDATE_SQL, NARGS, update_types);

@@ -10,16 +10,12 @@
 
 #include <math.h>
 
-#include "access/xact.h"
 #include "backfill/pause.h"
 #include "core/identity.h"
 #include "core/settings.h"
-#include "job/lock.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/interrupt.h"
 #include "storage/latch.h"
-#include "utils/guc.h"
 #include "utils/wait_event.h"
 
 /* longest wait that nothing is looked at */
@@ -29,34 +25,20 @@
 #define ORDERS_MS 250.0
 
 static void
-stop(ZdmRun *run)
+read_orders_step(void *arg)
 {
-	run->ended = true;
-	run->outcome.result = ZDM_RUN_STOPPED;
-	run->outcome.error = NULL;
+	ZdmRun	   *run = arg;
+
+	if (!zdm_job_read_orders(run->job->id, &run->orders))
+		run->orders.state = ZDM_JOB_CANCELLED;
 }
 
 static void
 read_orders(ZdmRun *run)
 {
-	StartTransactionCommand();
-	if (!zdm_job_read_orders(run->job->id, &run->orders) ||
+	if (zdm_run_bookkeep(run, read_orders_step, run) &&
 		run->orders.state != ZDM_JOB_RUNNING)
-		stop(run);
-	CommitTransactionCommand();
-}
-
-static void
-look_around(ZdmRun *run)
-{
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-	if (zdm_database_is_wanted())
-		stop(run);
+		zdm_run_end(run, ZDM_RUN_STOPPED, NULL);
 }
 
 /*
@@ -73,7 +55,7 @@ zdm_pause(ZdmRun *run, double ms)
 	INSTR_TIME_SET_CURRENT(start);
 	for (;;)
 	{
-		look_around(run);
+		zdm_run_look_around(run);
 		if (run->ended || passed >= ms)
 			return !run->ended;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
@@ -127,48 +109,77 @@ zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
 	}
 }
 
+/* what a step that tells something has to tell */
+typedef struct Telling
+{
+	ZdmRun	   *run;
+	const char *event;
+	const char *text;
+} Telling;
+
 static void
+set_waiting_step(void *arg)
+{
+	Telling    *telling = arg;
+
+	zdm_pin_setting("synchronous_commit", "off");
+	zdm_job_set_waiting(telling->run->job->id, telling->text);
+}
+
+static bool
 set_waiting(ZdmRun *run, const char *why)
 {
-	StartTransactionCommand();
-	zdm_pin_setting("synchronous_commit", "off");
-	zdm_job_set_waiting(run->job->id, why);
-	CommitTransactionCommand();
+	Telling		telling = {.run = run,.text = why};
+
+	return zdm_run_try_bookkeep(run, set_waiting_step, &telling);
 }
 
 /* Show in zdm.jobs what holds the job back. */
 void
 zdm_say_waiting(ZdmRun *run, const char *why)
 {
-	set_waiting(run, why);
-	run->told_waiting = true;
+	run->told_waiting = set_waiting(run, why);
 }
 
 /* Nothing holds it back any more. */
 void
 zdm_say_working(ZdmRun *run)
 {
-	if (run->told_waiting)
-		set_waiting(run, NULL);
-	run->told_waiting = false;
+	if (run->told_waiting && set_waiting(run, NULL))
+		run->told_waiting = false;
 }
 
-/* The worker has got something done, so its start does not count as lost. */
+static void
+say_progress_step(void *arg)
+{
+	ZdmRun	   *run = arg;
+
+	zdm_pin_setting("synchronous_commit", "off");
+	zdm_job_set_fruitless_starts(run->job->id, 0);
+}
+
+/* The worker has finished a batch, so its start does not count as lost. */
 void
 zdm_say_progress(ZdmRun *run)
 {
-	StartTransactionCommand();
+	if (!run->told_progress)
+		run->told_progress = zdm_run_try_bookkeep(run, say_progress_step, run);
+}
+
+static void
+note_event_step(void *arg)
+{
+	Telling    *telling = arg;
+
 	zdm_pin_setting("synchronous_commit", "off");
-	zdm_job_set_fruitless_starts(run->job->id, 0);
-	CommitTransactionCommand();
+	zdm_job_note(telling->run->job->id, telling->event, telling->text);
 }
 
 /* Write an event of the job. */
 void
 zdm_note_event(ZdmRun *run, const char *event, const char *message)
 {
-	StartTransactionCommand();
-	zdm_pin_setting("synchronous_commit", "off");
-	zdm_job_note(run->job->id, event, message);
-	CommitTransactionCommand();
+	Telling		telling = {.run = run,.event = event,.text = message};
+
+	(void) zdm_run_try_bookkeep(run, note_event_step, &telling);
 }

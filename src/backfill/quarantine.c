@@ -13,7 +13,6 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xact.h"
 #include "backfill/leaf.h"
 #include "backfill/quarantine.h"
 #include "catalog/pg_index.h"
@@ -193,13 +192,50 @@ zdm_quarantine_hold_back(ZdmRun *run, Oid leaf, Oid filenode)
 	zdm_catalog_end(&scope);
 }
 
+static void
+load_step(void *arg)
+{
+	ZdmRun	   *run = arg;
+
+	zdm_quarantine_hold_back(run, run->cursor.leaf, run->cursor.leaf_filenode);
+}
+
 /* The same for the cursor's leaf, in a transaction of its own. */
 void
 zdm_quarantine_load(ZdmRun *run)
 {
-	StartTransactionCommand();
-	zdm_quarantine_hold_back(run, run->cursor.leaf, run->cursor.leaf_filenode);
-	CommitTransactionCommand();
+	(void) zdm_run_bookkeep(run, load_step, run);
+}
+
+typedef struct NextState
+{
+	int64		job_id;
+	Oid		   *leaf;
+	ZdmRowVersion *row;
+	bool		found;
+} NextState;
+
+static void
+next_step(void *arg)
+{
+	NextState  *state = arg;
+	static const Oid argtypes[] = {INT8OID, OIDOID, TIDOID};
+	Datum		values[] = {Int64GetDatum(state->job_id), ObjectIdGetDatum(*state->leaf),
+	PointerGetDatum(&state->row->tid)};
+	ZdmCatalogScope scope;
+	bool		isnull;
+
+	zdm_catalog_begin(&scope);
+	state->found = zdm_catalog_execute("SELECT row_ctid, row_xmin, leaf FROM zdm.quarantined_row"
+									   " WHERE job_id = $1 AND (leaf, row_ctid) > ($2, $3)"
+									   " ORDER BY leaf, row_ctid LIMIT 1",
+									   3, argtypes, values, NULL, SPI_OK_SELECT) > 0;
+	if (state->found)
+	{
+		*state->row = rows_from_result(1)[0];
+		*state->leaf = DatumGetObjectId(zdm_catalog_value(0, 3, &isnull));
+	}
+	zdm_catalog_end(&scope);
 }
 
 /*
@@ -209,27 +245,9 @@ zdm_quarantine_load(ZdmRun *run)
 bool
 zdm_quarantine_next(ZdmRun *run, Oid *leaf, ZdmRowVersion *row)
 {
-	static const Oid argtypes[] = {INT8OID, OIDOID, TIDOID};
-	Datum		values[] = {Int64GetDatum(run->job->id), ObjectIdGetDatum(*leaf),
-	PointerGetDatum(&row->tid)};
-	ZdmCatalogScope scope;
-	bool		isnull;
-	bool		found;
+	NextState	state = {.job_id = run->job->id,.leaf = leaf,.row = row};
 
-	StartTransactionCommand();
-	zdm_catalog_begin(&scope);
-	found = zdm_catalog_execute("SELECT row_ctid, row_xmin, leaf FROM zdm.quarantined_row"
-								" WHERE job_id = $1 AND (leaf, row_ctid) > ($2, $3)"
-								" ORDER BY leaf, row_ctid LIMIT 1",
-								3, argtypes, values, NULL, SPI_OK_SELECT) > 0;
-	if (found)
-	{
-		*row = rows_from_result(1)[0];
-		*leaf = DatumGetObjectId(zdm_catalog_value(0, 3, &isnull));
-	}
-	zdm_catalog_end(&scope);
-	CommitTransactionCommand();
-	return found;
+	return zdm_run_bookkeep(run, next_step, &state) && state.found;
 }
 
 typedef struct RemoveState

@@ -22,10 +22,11 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "backfill/query.h"
+#include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
 #include "compat/tree.h"
@@ -136,6 +137,125 @@ is_multiassign(Node *node, void *context)
 	return expression_tree_walker(node, is_multiassign, context);
 }
 
+/* what sub-selects read of the table that is assigned to */
+typedef struct SelfReadContext
+{
+	List	   *relations;		/* the target, and all above and below it */
+	List	   *columns;		/* names of the assigned ones */
+	bool		found;
+} SelfReadContext;
+
+static bool
+reads_assigned(Query *query, Index rti, SelfReadContext *context)
+{
+	RangeTblEntry *rte = rt_fetch(rti, query->rtable);
+	Bitmapset  *columns;
+	int			bit = -1;
+
+	if (rte->rtekind != RTE_RELATION || !list_member_oid(context->relations, rte->relid))
+		return false;
+	columns = *zdm_compat_selected_columns(query, rti);
+	while ((bit = bms_next_member(columns, bit)) >= 0)
+	{
+		AttrNumber	attno = bit + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno == 0 || (attno > 0 &&
+						   list_member(context->columns,
+									   makeString(get_attname(rte->relid, attno, false)))))
+			return true;
+	}
+	return false;
+}
+
+static bool
+find_self_reads(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+
+		for (Index rti = 1; rti <= (Index) list_length(query->rtable); rti++)
+		{
+			if (reads_assigned(query, rti, context))
+				return true;
+		}
+		return query_tree_walker(query, find_self_reads, context, 0);
+	}
+	return expression_tree_walker(node, find_self_reads, context);
+}
+
+/* Does a value depend on the assigned columns of other rows of the table? */
+static bool
+depends_on_other_rows(Query *query, Relation rel)
+{
+	SelfReadContext context = {NIL, NIL, false};
+	ListCell   *lc;
+
+	context.relations = list_concat(find_all_inheritors(RelationGetRelid(rel), NoLock, NULL),
+									get_partition_ancestors(RelationGetRelid(rel)));
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			context.columns = lappend(context.columns,
+									  makeString(pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
+																			   tle->resno - 1)->attname))));
+	}
+	return find_self_reads((Node *) query->targetList, &context);
+}
+
+/* 'now' and its like become a value when the statement is analyzed */
+static bool
+has_special_time(Node *node, void *context)
+{
+	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, A_Const))
+	{
+		A_Const    *constant = (A_Const *) node;
+		char	   *text;
+
+		if (constant->isnull || !IsA(&constant->val, String))
+			return false;
+		text = constant->val.sval.sval;
+		text += strspn(text, " \t\n");
+		for (int i = 0; i < lengthof(words); i++)
+		{
+			if (pg_strncasecmp(text, words[i], strlen(words[i])) == 0)
+				return true;
+		}
+		return false;
+	}
+	return raw_expression_tree_walker(node, has_special_time, context);
+}
+
+static bool
+has_time_value(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, has_time_value, context, 0);
+	if (IsA(node, Const) || IsA(node, FuncExpr) || IsA(node, CoerceViaIO))
+	{
+		switch (exprType(node))
+		{
+			case DATEOID:
+			case TIMEOID:
+			case TIMETZOID:
+			case TIMESTAMPOID:
+			case TIMESTAMPTZOID:
+				return true;
+		}
+	}
+	return expression_tree_walker(node, has_time_value, context);
+}
+
 /* a whole-row reference to the target, also from within a sub-select */
 static bool
 is_whole_row(Node *node, void *context)
@@ -189,7 +309,7 @@ is_time_dependent(Node *node, void *context)
 
 /* Facts of an analyzed UPDATE. */
 static ZdmClauseFacts *
-facts_of(Query *query, Relation rel)
+facts_of(Query *query, const ZdmBackfillSpec *spec, Relation rel)
 {
 	ZdmClauseFacts *facts = palloc0(sizeof(ZdmClauseFacts));
 	ListCell   *lc;
@@ -218,7 +338,12 @@ facts_of(Query *query, Relation rel)
 			facts->first_column = pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
 																tle->resno - 1)->attname));
 	}
-	if (facts->volatile_assignment || facts->time_dependent_assignment)
+	if (has_special_time((Node *) spec->set_list, NULL) &&
+		has_time_value((Node *) query->targetList, NULL))
+		facts->time_dependent_assignment = true;
+	facts->depends_on_other_rows = depends_on_other_rows(query, rel);
+	if (facts->volatile_assignment || facts->time_dependent_assignment ||
+		facts->depends_on_other_rows)
 		facts->comparable = false;
 	return facts;
 }
@@ -232,8 +357,11 @@ zdm_query_facts(const ZdmBackfillSpec *spec, Relation rel)
 {
 	Query	   *query = analyze_update(spec, rel);
 
+	/* what PostgreSQL finds only when it rewrites, such as a column set twice */
+	(void) pg_rewrite_query(copyObject(query));
+
 	resolve_defaults(query, spec, rel);
-	return facts_of(query, rel);
+	return facts_of(query, spec, rel);
 }
 
 static Var *
@@ -378,7 +506,7 @@ zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel)
 	ZdmClauseFacts *facts;
 
 	resolve_defaults(update, spec, rel);
-	facts = facts_of(update, rel);
+	facts = facts_of(update, spec, rel);
 	add_predicate(update, rel, facts);
 	select = select_from_update(update);
 

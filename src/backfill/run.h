@@ -10,6 +10,7 @@
 #include "backfill/query.h"
 #include "backfill/spec.h"
 #include "backfill/xids.h"
+#include "core/bookkeeping.h"
 #include "core/errors.h"
 #include "job/kind.h"
 #include "job/orders.h"
@@ -28,6 +29,8 @@ typedef struct ZdmRun
 	MemoryContext run_mcxt;		/* life of the run */
 	MemoryContext batch_mcxt;	/* reset with every batch */
 
+	bool		leaves_known;	/* the cursor's leaf is one of the target's */
+	Oid			next_leaf;
 	ZdmStatements *statements;	/* of statements_leaf */
 	Oid			statements_leaf;
 	int			quarantined;	/* rows in quarantine, all leaves */
@@ -66,5 +69,11 @@ typedef struct ZdmRun
 	ZdmRunOutcome outcome;		/* set by whoever ends the run */
 	bool		ended;
 } ZdmRun;
+
+extern void zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error);
+extern void zdm_run_end_cancelled(ZdmRun *run);
+extern void zdm_run_look_around(ZdmRun *run);
+extern bool zdm_run_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
+extern bool zdm_run_try_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
 
 #endif							/* ZDM_BACKFILL_RUN_H */

@@ -21,7 +21,6 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "access/xact.h"
 #include "backfill/leaf.h"
 #include "backfill/pause.h"
 #include "backfill/stripes.h"
@@ -61,20 +60,32 @@ zdm_stripes_begin_leaf(ZdmRun *run, int leaf_stripes)
 	run->stripe_xid = run->this_stripe_xid = InvalidTransactionId;
 }
 
-static bool
-horizon_has_passed(Oid leaf, TransactionId xid)
+typedef struct HorizonState
 {
-	Relation	rel = NULL;
+	Oid			leaf;
+	TransactionId xid;
 	bool		passed;
+} HorizonState;
 
-	StartTransactionCommand();
-	if (ConditionalLockRelationOid(leaf, AccessShareLock))
-		rel = try_relation_open(leaf, NoLock);
-	passed = TransactionIdFollows(GetOldestNonRemovableTransactionId(rel), xid);
+static void
+compare_horizon(void *arg)
+{
+	HorizonState *state = arg;
+	Relation	rel = NULL;
+
+	if (ConditionalLockRelationOid(state->leaf, AccessShareLock))
+		rel = try_relation_open(state->leaf, NoLock);
+	state->passed = TransactionIdFollows(GetOldestNonRemovableTransactionId(rel), state->xid);
 	if (rel)
 		relation_close(rel, NoLock);
-	CommitTransactionCommand();
-	return passed;
+}
+
+static bool
+horizon_has_passed(ZdmRun *run, TransactionId xid)
+{
+	HorizonState state = {.leaf = run->cursor.leaf,.xid = xid};
+
+	return zdm_run_try_bookkeep(run, compare_horizon, &state) && state.passed;
 }
 
 static void
@@ -95,7 +106,7 @@ zdm_stripes_begin_window(ZdmRun *run)
 	BlockNumber left = cursor->leaf_blocks - cursor->window_start;
 
 	if (TransactionIdIsValid(run->stuck_xid) &&
-		horizon_has_passed(cursor->leaf, run->stuck_xid))
+		horizon_has_passed(run, run->stuck_xid))
 	{
 		run->stuck_xid = InvalidTransactionId;
 		set_note(run, NULL);
@@ -119,17 +130,21 @@ zdm_stripes_must_check_horizon(const ZdmRun *run)
 		TransactionIdIsValid(run->stripe_xid);
 }
 
-/* Who holds the horizon back, in words. */
-static char *
-describe_horizon_holder(MemoryContext mcxt)
+/* a question about the server, and the answer */
+typedef struct Question
 {
-	ZdmCatalogScope scope;
-	char	   *text = NULL;
+	MemoryContext mcxt;
+	char	   *answer;
+} Question;
 
-	StartTransactionCommand();
+static void
+find_horizon_holder(void *arg)
+{
+	Question   *question = arg;
+	ZdmCatalogScope scope;
+
 	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute(
-							"SELECT format('off: the xmin horizon is held by %s', who) FROM ("
+	if (zdm_catalog_execute("SELECT format('off: the xmin horizon is held by %s', who) FROM ("
 							" SELECT format('process %s (%s, %s, transaction since %s)', pid,"
 							"        coalesce(nullif(application_name, ''), backend_type), state, xact_start) AS who,"
 							"        age(backend_xmin) AS age"
@@ -142,10 +157,18 @@ describe_horizon_holder(MemoryContext mcxt)
 							" UNION ALL SELECT format('prepared transaction %L', gid), age(transaction)"
 							"   FROM pg_prepared_xacts) AS holders ORDER BY age DESC LIMIT 1",
 							0, NULL, NULL, NULL, SPI_OK_SELECT) > 0)
-		text = zdm_catalog_text(0, 1, mcxt);
+		question->answer = zdm_catalog_text(0, 1, question->mcxt);
 	zdm_catalog_end(&scope);
-	CommitTransactionCommand();
-	return text ? text : MemoryContextStrdup(mcxt, "off: the xmin horizon does not move");
+}
+
+/* Who holds the horizon back, in words. */
+static const char *
+describe_horizon_holder(ZdmRun *run)
+{
+	Question	question = {.mcxt = run->batch_mcxt};
+
+	(void) zdm_run_try_bookkeep(run, find_horizon_holder, &question);
+	return question.answer ? question.answer : "off: the xmin horizon does not move";
 }
 
 /* Do the rest of the window without stripes: more rows a page than before. */
@@ -171,7 +194,7 @@ zdm_stripes_wait_for_horizon(ZdmRun *run)
 	if (run->horizon_wait_ms >= HORIZON_PATIENCE_MS)
 	{
 		run->stuck_xid = run->stripe_xid;
-		set_note(run, describe_horizon_holder(run->batch_mcxt));
+		set_note(run, describe_horizon_holder(run));
 		unstripe_window(run);
 		return true;
 	}

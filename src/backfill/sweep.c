@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/xact.h"
 #include "backfill/batch.h"
 #include "backfill/leaf.h"
 #include "backfill/pause.h"
@@ -170,6 +169,7 @@ after_batch(ZdmRun *run, const ZdmBatch *batch, int stripe_before,
 	int			stripes = run->cursor.stripes;
 
 	zdm_run_progressed(run);
+	zdm_say_progress(run);
 	zdm_pause_target(run, &target);
 	if (run->suspect_blocks > 0)
 		run->suspect_blocks = run->suspect_blocks * 2 < run->pace.size ?
@@ -405,15 +405,18 @@ sweep_leaf(ZdmRun *run)
 	return true;
 }
 
+static void
+find_next_leaf(void *arg)
+{
+	ZdmRun	   *run = arg;
+
+	run->next_leaf = zdm_leaf_next(run->spec->target, run->cursor.leaf);
+}
+
 static Oid
 next_leaf(ZdmRun *run)
 {
-	Oid			leaf;
-
-	StartTransactionCommand();
-	leaf = zdm_leaf_next(run->spec->target, run->cursor.leaf);
-	CommitTransactionCommand();
-	return leaf;
+	return zdm_run_bookkeep(run, find_next_leaf, run) ? run->next_leaf : InvalidOid;
 }
 
 /*
@@ -434,7 +437,7 @@ zdm_sweep(ZdmRun *run)
 		if (!enter_leaf(run, leaf, false) || !sweep_leaf(run))
 			return false;
 	}
-	return !zdm_run_target_is_gone(run);
+	return !run->ended && !zdm_run_target_is_gone(run);
 }
 
 static void

@@ -339,7 +339,9 @@ check_volatility(const ZdmBackfillSpec *spec, const ZdmClauseFacts *facts)
 			 facts->volatile_assignment ?
 			 errmsg("an assignment with a volatile function needs a filter") :
 			 facts->time_dependent_assignment ?
-			 errmsg("an assignment that depends on the current time needs a filter") :
+			 errmsg("an assignment that depends on the current time or transaction needs a filter") :
+			 facts->depends_on_other_rows ?
+			 errmsg("an assignment that depends on the assigned column of other rows needs a filter") :
 			 errmsg("an assignment of several columns from one sub-select needs a filter"),
 			 errdetail("Without one, zdm cannot tell the rows that are right from the others."),
 			 errhint("Give a filter that is false for a row that is right, such as filter => '%s IS NULL'.",

@@ -22,6 +22,9 @@
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
 
+/* below the server's default, so that it is we who find a deadlock */
+#define LONGEST_DEADLOCK_MS 500
+
 static TimeoutId cap_timer;
 static volatile sig_atomic_t cap_reached = false;
 
@@ -67,10 +70,10 @@ pin_batch_settings(const ZdmBackfillSpec *spec)
 	XactReadOnly = false;
 	XactDeferrable = false;
 
-	/* lock_timeout is the longer one, so that we find a deadlock, and first */
+	/* a wait ends early, and a deadlock is found by us before the other does */
 	pg_ltoa(zdm_row_lock_timeout, lock_timeout);
 	zdm_pin_setting("lock_timeout", lock_timeout);
-	pg_ltoa(Max(zdm_row_lock_timeout / 2, 1), lock_timeout);
+	pg_ltoa(Min(Max(zdm_row_lock_timeout / 2, 1), LONGEST_DEADLOCK_MS), lock_timeout);
 	zdm_pin_setting("deadlock_timeout", lock_timeout);
 
 	/* the cursor is in the same transaction: a crash loses both or neither */

@@ -23,46 +23,35 @@
 #define LONGEST_RESOURCE_WAIT_MS 60000.0
 #define TELL_AFTER_TRIES 5
 
-static ZdmError *
-copy_error(const ZdmError *error)
+typedef struct TargetState
 {
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-	ZdmError   *copy = palloc0(sizeof(ZdmError));
+	Oid			target;
+	bool		gone;
+} TargetState;
 
-	copy->sqlerrcode = error->sqlerrcode;
-	copy->message = pstrdup(error->message);
-	copy->detail = error->detail ? pstrdup(error->detail) : NULL;
-	copy->hint = error->hint ? pstrdup(error->hint) : NULL;
-	copy->context = error->context ? pstrdup(error->context) : NULL;
-	MemoryContextSwitchTo(old);
-	return copy;
-}
-
-/* End the run; error may be NULL. */
-void
-zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error)
+static void
+look_for_target(void *arg)
 {
-	run->ended = true;
-	run->outcome.result = result;
-	run->outcome.error = error ? copy_error(error) : NULL;
+	TargetState *state = arg;
+
+	state->gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(state->target));
 }
 
 /* True, and the run has ended, when the target was dropped. */
 bool
 zdm_run_target_is_gone(ZdmRun *run)
 {
-	bool		gone;
+	TargetState state = {.target = run->spec->target};
 
-	StartTransactionCommand();
-	gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->spec->target));
-	CommitTransactionCommand();
-	if (gone)
+	if (!zdm_run_bookkeep(run, look_for_target, &state))
+		return true;
+	if (state.gone)
 		zdm_run_end(run, ZDM_RUN_FAILED,
 					zdm_error_make(run->batch_mcxt, ERRCODE_UNDEFINED_TABLE,
 								   "There is nothing left to do; zdm.cancel_job() ends the job.",
 								   "table \"%s.%s\" was dropped",
 								   run->job->target_schema, run->job->target_name));
-	return gone;
+	return state.gone;
 }
 
 /* A step succeeded: what held the job is over. */
@@ -71,9 +60,6 @@ zdm_run_progressed(ZdmRun *run)
 {
 	run->tries = 0;
 	zdm_say_working(run);
-	if (!run->told_progress)
-		zdm_say_progress(run);
-	run->told_progress = true;
 }
 
 /* FIRST_WAIT_MS, doubled with every try. */
@@ -97,17 +83,22 @@ wait_for(ZdmRun *run, double longest_ms, const char *what, const char *detail)
 	return zdm_pause(run, backoff_ms(run, longest_ms));
 }
 
-/* Who has or wants a lock on the relation that the job cannot share. */
-static char *
-describe_lock_holders(Oid leaf)
+/* a question about the server, and the answer */
+typedef struct Question
 {
-	MemoryContext mcxt = CurrentMemoryContext;
+	Oid			leaf;
+	MemoryContext mcxt;
+	char	   *answer;
+} Question;
+
+static void
+find_lock_holder(void *arg)
+{
+	Question   *question = arg;
 	ZdmCatalogScope scope;
 	Oid			argtype = OIDOID;
-	Datum		arg = ObjectIdGetDatum(leaf);
-	char	   *text = NULL;
+	Datum		leaf = ObjectIdGetDatum(question->leaf);
 
-	StartTransactionCommand();
 	zdm_catalog_begin(&scope);
 	if (zdm_catalog_execute("SELECT format('a lock on table %s: process %s (%s) %s %s', $1::regclass,"
 							" l.pid, coalesce(nullif(a.application_name, ''), a.backend_type),"
@@ -118,35 +109,39 @@ describe_lock_holders(Oid leaf)
 							" AND l.pid <> pg_backend_pid()"
 							" AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
 							" ORDER BY l.granted DESC, l.waitstart LIMIT 1",
-							1, &argtype, &arg, NULL, SPI_OK_SELECT) > 0)
-		text = zdm_catalog_text(0, 1, mcxt);
+							1, &argtype, &leaf, NULL, SPI_OK_SELECT) > 0)
+		question->answer = zdm_catalog_text(0, 1, question->mcxt);
 	zdm_catalog_end(&scope);
-	CommitTransactionCommand();
-	return text ? text : MemoryContextStrdup(mcxt, "a lock on the table");
+}
+
+/* Who has or wants a lock on the relation that the job cannot share. */
+static const char *
+describe_lock_holder(ZdmRun *run, Oid leaf)
+{
+	Question	question = {.leaf = leaf,.mcxt = run->batch_mcxt};
+
+	(void) zdm_run_try_bookkeep(run, find_lock_holder, &question);
+	return question.answer ? question.answer : "a lock on the table";
 }
 
 static void
 end_with_owner_change(ZdmRun *run)
 {
-	run->ended = true;
-	run->outcome.result = ZDM_RUN_PAUSED;
-	run->outcome.error =
-		zdm_error_make(TopMemoryContext, ERRCODE_INSUFFICIENT_PRIVILEGE,
-					   psprintf("A member of the new owner can go on with zdm.resume_job(" INT64_FORMAT ").",
-								run->job->id),
-					   "the table no longer belongs to role \"%s\", as which the job runs",
-					   run->job->owner);
+	zdm_run_end(run, ZDM_RUN_PAUSED,
+				zdm_error_make(run->batch_mcxt, ERRCODE_INSUFFICIENT_PRIVILEGE,
+							   psprintf("A member of the new owner can go on with zdm.resume_job(" INT64_FORMAT ").",
+										run->job->id),
+							   "the table no longer belongs to role \"%s\", as which the job runs",
+							   run->job->owner));
 }
 
 static void
-end_cancelled(ZdmRun *run)
+end_failed(ZdmRun *run, ZdmError *error)
 {
-	run->ended = true;
-	run->outcome.result = ZDM_RUN_PAUSED;
-	run->outcome.error =
-		zdm_error_make(TopMemoryContext, ERRCODE_QUERY_CANCELED,
-					   psprintf("Use zdm.resume_job(" INT64_FORMAT ").", run->job->id),
-					   "cancelled by an administrator (pg_cancel_backend)");
+	if (error->hint == NULL)
+		error->hint = psprintf("Mend the cause, then use zdm.retry_job(" INT64_FORMAT ").",
+							   run->job->id);
+	zdm_run_end(run, ZDM_RUN_FAILED, error);
 }
 
 /*
@@ -154,13 +149,13 @@ end_cancelled(ZdmRun *run)
  * is to be tried again.  False: the run has ended.
  */
 bool
-zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict, const ZdmError *error)
+zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict, ZdmError *error)
 {
 	switch (verdict)
 	{
 		case ZDM_BUSY:
 			return wait_for(run, LONGEST_WAIT_MS / 5,
-							run->tries + 1 == TELL_AFTER_TRIES ? describe_lock_holders(leaf) : "", "");
+							run->tries + 1 == TELL_AFTER_TRIES ? describe_lock_holder(run, leaf) : "", "");
 		case ZDM_ROWS_LOCKED:
 			return wait_for(run, LONGEST_WAIT_MS, "a lock: ", error->message);
 		case ZDM_NO_RESOURCE:
@@ -173,10 +168,10 @@ zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict, const ZdmError 
 			end_with_owner_change(run);
 			return false;
 		case ZDM_CANCELLED:
-			end_cancelled(run);
+			zdm_run_end_cancelled(run);
 			return false;
 		default:
-			zdm_run_end(run, ZDM_RUN_FAILED, error);
+			end_failed(run, error);
 			return false;
 	}
 }

@@ -7,10 +7,9 @@
 
 #include "backfill/txn.h"
 
-extern void zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error);
 extern void zdm_run_progressed(ZdmRun *run);
 extern bool zdm_run_target_is_gone(ZdmRun *run);
 extern bool zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict,
-								  const ZdmError *error);
+								  ZdmError *error);
 
 #endif							/* ZDM_BACKFILL_VERDICT_H */

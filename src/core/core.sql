@@ -6,13 +6,14 @@ DO $$
 BEGIN
     IF EXISTS (SELECT FROM pg_catalog.pg_namespace n
                 WHERE n.nspname OPERATOR(pg_catalog.=) 'zdm'
-                  AND (n.nspowner OPERATOR(pg_catalog.<>) (SELECT r.oid FROM pg_catalog.pg_roles r
-                                        WHERE r.rolname OPERATOR(pg_catalog.=) current_user)
+                  AND (NOT EXISTS (SELECT FROM pg_catalog.pg_roles r
+                                    WHERE r.oid OPERATOR(pg_catalog.=) n.nspowner
+                                      AND (r.rolsuper OR r.rolname OPERATOR(pg_catalog.=) current_user))
                        OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace OPERATOR(pg_catalog.=) n.oid)
                        OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.pronamespace OPERATOR(pg_catalog.=) n.oid)
                        OR EXISTS (SELECT FROM pg_catalog.pg_operator o WHERE o.oprnamespace OPERATOR(pg_catalog.=) n.oid)
                        OR EXISTS (SELECT FROM pg_catalog.pg_type t WHERE t.typnamespace OPERATOR(pg_catalog.=) n.oid))) THEN
-        RAISE EXCEPTION 'schema "zdm" exists and is not empty, or belongs to another role'
+        RAISE EXCEPTION 'schema "zdm" exists and is not empty, or belongs to a role that is no superuser'
             USING ERRCODE = 'duplicate_schema',
                   HINT = 'Drop or rename it, then run CREATE EXTENSION zdm again.';
     END IF;

@@ -38,12 +38,11 @@ PG_FUNCTION_INFO_V1(zdm_set_throttle);
 static void
 require_rights_on(const ZdmJob *job)
 {
-	Oid			owner = get_role_oid(job->owner, true);
 	char	   *what = psprintf("the target of job " INT64_FORMAT " (table \"%s.%s\")",
 								job->id, job->target_schema, job->target_name);
 
-	if (OidIsValid(owner))
-		zdm_require_owner_rights(owner, what);
+	if (OidIsValid(job->owner_id))
+		zdm_require_owner_rights(job->owner_id, what);
 	else if (!superuser())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -157,6 +156,10 @@ Datum
 zdm_resume_job(PG_FUNCTION_ARGS)
 {
 	ZdmJob	   *job = lock_job_for_call(fcinfo, "zdm.resume_job()");
+
+	if (!job->is_local &&
+		(job->state == ZDM_JOB_QUEUED || job->state == ZDM_JOB_RUNNING))
+		zdm_job_transition(job, ZDM_JOB_PAUSED, "came from another cluster or database", NULL);
 
 	if (job->state == ZDM_JOB_QUEUED || job->state == ZDM_JOB_RUNNING)
 	{

@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "core/catalog.h"
+#include "fmgr.h"
 #include "job/job.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -24,7 +25,9 @@
 
 #define JOB_COLUMNS \
 	"job_id, name, kind, target, target_schema, target_name, owner, state, " \
-	"fruitless_starts, cluster_id, database_id, last_error"
+	"fruitless_starts, cluster_id, database_id, last_error, owner_id"
+
+PG_FUNCTION_INFO_V1(zdm_is_local);
 
 static const char *const state_names[] = {
 	[ZDM_JOB_QUEUED] = "queued",
@@ -73,6 +76,33 @@ cluster_id(void)
 	return psprintf(UINT64_FORMAT, GetSystemIdentifier());
 }
 
+static bool
+is_local(const char *cluster, Oid database)
+{
+	return strcmp(cluster, cluster_id()) == 0 && database == MyDatabaseId;
+}
+
+/* zdm.is_local(cluster_id text, database_id oid) */
+Datum
+zdm_is_local(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(is_local(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_OID(1)));
+}
+
+/* By OID, which a rename does not change; by name where OIDs are others'. */
+static void
+set_owner(ZdmJob *job, Oid owner_id, MemoryContext mcxt)
+{
+	char	   *name;
+
+	if (!job->is_local)
+		owner_id = get_role_oid(job->owner, true);
+	name = OidIsValid(owner_id) ? GetUserNameFromId(owner_id, true) : NULL;
+	job->owner_id = name ? owner_id : InvalidOid;
+	if (name)
+		job->owner = MemoryContextStrdup(mcxt, name);
+}
+
 static ZdmJob *
 job_from_result(MemoryContext mcxt)
 {
@@ -90,9 +120,9 @@ job_from_result(MemoryContext mcxt)
 	job->state = zdm_job_state_parse(zdm_catalog_text(0, 8, CurrentMemoryContext));
 	job->fruitless_starts = DatumGetInt32(zdm_catalog_value(0, 9, &isnull));
 	cluster = zdm_catalog_text(0, 10, CurrentMemoryContext);
-	job->is_local = strcmp(cluster, cluster_id()) == 0 &&
-		DatumGetObjectId(zdm_catalog_value(0, 11, &isnull)) == MyDatabaseId;
+	job->is_local = is_local(cluster, DatumGetObjectId(zdm_catalog_value(0, 11, &isnull)));
 	job->last_error = zdm_catalog_text(0, 12, mcxt);
+	set_owner(job, DatumGetObjectId(zdm_catalog_value(0, 13, &isnull)), mcxt);
 	return job;
 }
 
@@ -159,7 +189,7 @@ int64
 zdm_job_create(const char *name, const char *kind, Oid target, Oid owner)
 {
 	static const Oid argtypes[] = {TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID,
-	TEXTOID, TEXTOID, TEXTOID, OIDOID};
+	TEXTOID, TEXTOID, TEXTOID, OIDOID, OIDOID};
 	Datum		values[lengthof(argtypes)];
 	ZdmCatalogScope scope;
 	int64		job_id = 0;
@@ -174,11 +204,12 @@ zdm_job_create(const char *name, const char *kind, Oid target, Oid owner)
 	values[6] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
 	values[7] = CStringGetTextDatum(cluster_id());
 	values[8] = ObjectIdGetDatum(MyDatabaseId);
+	values[9] = ObjectIdGetDatum(owner);
 
 	zdm_catalog_begin(&scope);
 	if (zdm_catalog_execute("INSERT INTO zdm.job (name, kind, target, target_schema, target_name,"
-							" owner, created_by, cluster_id, database_id)"
-							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+							" owner, created_by, cluster_id, database_id, owner_id)"
+							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 							" ON CONFLICT (name) DO NOTHING RETURNING job_id",
 							lengthof(argtypes), argtypes, values, NULL,
 							SPI_OK_INSERT_RETURNING) > 0)
@@ -334,7 +365,7 @@ zdm_job_set_fruitless_starts(int64 job_id, int starts)
 void
 zdm_job_adopt(ZdmJob *job, Oid owner)
 {
-	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, OIDOID, OIDOID};
+	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, OIDOID, OIDOID, OIDOID};
 	Datum		values[lengthof(argtypes)];
 	ZdmCatalogScope scope;
 
@@ -343,12 +374,14 @@ zdm_job_adopt(ZdmJob *job, Oid owner)
 	values[2] = CStringGetTextDatum(cluster_id());
 	values[3] = ObjectIdGetDatum(MyDatabaseId);
 	values[4] = ObjectIdGetDatum(job->target);
+	values[5] = ObjectIdGetDatum(owner);
 
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("UPDATE zdm.job SET owner = $2, cluster_id = $3,"
-						" database_id = $4, target = $5 WHERE job_id = $1",
+						" database_id = $4, target = $5, owner_id = $6 WHERE job_id = $1",
 						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);
 	job->owner = GetUserNameFromId(owner, false);
+	job->owner_id = owner;
 	job->is_local = true;
 }

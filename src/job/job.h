@@ -35,7 +35,9 @@ typedef struct ZdmJob
 	Oid			target;
 	char	   *target_schema;
 	char	   *target_name;
-	char	   *owner;			/* role that owned the target at submit */
+	Oid			owner_id;		/* role that owned the target at submit;
+								 * invalid when it is gone */
+	char	   *owner;			/* its name now, or the last one known */
 	ZdmJobState state;
 	int			fruitless_starts;	/* worker starts since the last progress */
 	bool		is_local;		/* false: the row came from another cluster or

@@ -8,6 +8,7 @@ CREATE TABLE zdm.job (
     target          oid NOT NULL,
     target_schema   text NOT NULL,
     target_name     text NOT NULL,
+    owner_id        oid NOT NULL,
     owner           text NOT NULL,
     state           text NOT NULL DEFAULT 'queued'
                     CHECK (state IN ('queued', 'running', 'paused', 'failed', 'cancelled', 'done')),
@@ -43,6 +44,12 @@ SELECT pg_catalog.pg_extension_config_dump('zdm.job', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.job_job_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.event', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.event_event_id_seq', '');
+
+-- Whether a row was made here, or has come with a restore, a copy, an upgrade.
+CREATE FUNCTION zdm.is_local(cluster_id text, database_id oid) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'zdm_is_local';
+COMMENT ON FUNCTION zdm.is_local(text, oid) IS
+    'Internal: whether a job was made in this database of this cluster.';
 
 CREATE FUNCTION zdm.job_id(name text) RETURNS bigint
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'zdm_job_id';
@@ -87,7 +94,8 @@ COMMENT ON COLUMN zdm.job.kind IS 'What the job does';
 COMMENT ON COLUMN zdm.job.target IS 'OID of the table';
 COMMENT ON COLUMN zdm.job.target_schema IS 'Schema of the table';
 COMMENT ON COLUMN zdm.job.target_name IS 'Name of the table';
-COMMENT ON COLUMN zdm.job.owner IS 'Role as which it runs';
+COMMENT ON COLUMN zdm.job.owner_id IS 'OID of the role as which it runs';
+COMMENT ON COLUMN zdm.job.owner IS 'Name of that role when it was last looked at';
 COMMENT ON COLUMN zdm.job.state IS 'State';
 COMMENT ON COLUMN zdm.job.state_since IS 'When it entered the state';
 COMMENT ON COLUMN zdm.job.waiting_for IS 'What holds it back';

@@ -29,6 +29,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "compat/compat.h"
+#include "core/bookkeeping.h"
 #include "core/catalog.h"
 #include "core/identity.h"
 #include "core/settings.h"
@@ -91,7 +92,7 @@ static uint32 wait_event_start;
 static void
 begin_transaction(void)
 {
-	zdm_process_begin_transaction();
+	zdm_bookkeeping_begin();
 	zdm_pin_setting("synchronous_commit", "local");
 }
 
@@ -390,7 +391,7 @@ start_worker(const ZdmWorkerArgs *args)
 
 	begin_transaction();
 	died = never_began(args->job_id);
-	zdm_process_commit_transaction();
+	zdm_bookkeeping_commit();
 	return died ? START_DIED : START_RUNNING;
 }
 
@@ -404,7 +405,7 @@ dispatch_job(int64 job_id)
 
 	begin_transaction();
 	result = prepare_start(job_id, &args);
-	zdm_process_commit_transaction();
+	zdm_bookkeeping_commit();
 	if (args.job_id == 0)
 		return result;
 
@@ -420,7 +421,7 @@ dispatch_job(int64 job_id)
 
 	begin_transaction();
 	record_no_start(job_id, started);
-	zdm_process_commit_transaction();
+	zdm_bookkeeping_commit();
 	return DISPATCH_POSTPONED;
 }
 
@@ -477,7 +478,7 @@ read_queue(int *count)
 		jobs[i].told_starved = DatumGetBool(zdm_catalog_value(i, 2, &isnull));
 	}
 	zdm_catalog_end(&scope);
-	zdm_process_commit_transaction();
+	zdm_bookkeeping_commit();
 	MemoryContextSwitchTo(mcxt);
 	return jobs;
 }
@@ -489,7 +490,7 @@ is_installed(void)
 
 	begin_transaction();
 	installed = OidIsValid(zdm_extension_oid(true));
-	zdm_process_commit_transaction();
+	zdm_bookkeeping_commit();
 	return installed;
 }
 

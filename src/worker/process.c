@@ -1,7 +1,6 @@
 /*
  * process.c
- *	  What zdm's background processes have in common: signals, settings,
- *	  transactions for bookkeeping, waits.
+ *	  What zdm's background processes have in common: signals, waits, log.
  *
  * Signals are PostgreSQL's own: SIGTERM ends the process at the next
  * CHECK_FOR_INTERRUPTS, SIGINT cancels what it does, SIGHUP makes it re-read
@@ -10,9 +9,8 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "compat/compat.h"
-#include "core/identity.h"
+#include "core/bookkeeping.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -21,33 +19,7 @@
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
-#include "utils/snapmgr.h"
 #include "worker/process.h"
-
-#define BOOKKEEPING_LOCK_TIMEOUT "200ms"
-
-typedef struct Pin
-{
-	const char *name;
-	const char *value;
-} Pin;
-
-/*
- * Settings of roles and databases reach background workers.  These would get
- * in the way of our bookkeeping.
- */
-static const Pin pins[] = {
-	{"role", "none"},
-	{"search_path", "pg_catalog, pg_temp"},
-	{"default_transaction_isolation", "read committed"},
-	{"default_transaction_read_only", "off"},
-	{"default_transaction_deferrable", "off"},
-	{"synchronous_commit", "on"},
-	{"statement_timeout", "0"},
-	{"lock_timeout", "0"},
-	{"transaction_timeout", "0"},	/* 17 and later */
-	{"idle_in_transaction_session_timeout", "0"}
-};
 
 /* First thing in the main function of a process. */
 void
@@ -58,16 +30,6 @@ zdm_process_init(void)
 	BackgroundWorkerUnblockSignals();
 }
 
-static void
-set_pins(GucSource source)
-{
-	for (int i = 0; i < lengthof(pins); i++)
-	{
-		if (GetConfigOption(pins[i].name, true, false) != NULL)
-			SetConfigOption(pins[i].name, pins[i].value, PGC_SUSET, source);
-	}
-}
-
 /*
  * Once connected: put our values of the settings above the role's and the
  * database's, for RESET too.
@@ -75,32 +37,8 @@ set_pins(GucSource source)
 void
 zdm_process_pin_settings(const char *application_name)
 {
-	set_pins(PGC_S_OVERRIDE);
+	zdm_bookkeeping_pin_settings();
 	SetConfigOption("application_name", application_name, PGC_USERSET, PGC_S_OVERRIDE);
-}
-
-/*
- * Start a transaction for bookkeeping, whatever user code in this process
- * has done to the session's settings.  Waits for locks are short in it, so
- * that the process can look around: expect LOCK_NOT_AVAILABLE.
- */
-void
-zdm_process_begin_transaction(void)
-{
-	set_pins(PGC_S_SESSION);
-	SetCurrentStatementStartTimestamp();
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	zdm_pin_setting("lock_timeout", BOOKKEEPING_LOCK_TIMEOUT);
-}
-
-/* Commit it and report its statistics. */
-void
-zdm_process_commit_transaction(void)
-{
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	pgstat_report_stat(false);
 }
 
 /*

@@ -10,9 +10,6 @@
 extern void zdm_process_init(void);
 extern void zdm_process_pin_settings(const char *application_name);
 
-extern void zdm_process_begin_transaction(void);
-extern void zdm_process_commit_transaction(void);
-
 extern bool zdm_process_wait(long timeout_ms, uint32 wait_event);
 extern uint32 zdm_process_wait_event(const char *name);
 

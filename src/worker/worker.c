@@ -29,6 +29,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "compat/compat.h"
+#include "core/bookkeeping.h"
 #include "core/catalog.h"
 #include "core/errors.h"
 #include "core/identity.h"
@@ -93,7 +94,7 @@ uncount_start(void)
 	ZdmCatalogScope scope;
 	Oid			jobrelid;
 
-	zdm_process_begin_transaction();
+	zdm_bookkeeping_begin();
 	SetConfigOption("synchronous_commit", "off", PGC_USERSET, PGC_S_SESSION);
 	jobrelid = zdm_own_relation("job", true);
 	if (OidIsValid(jobrelid) && ConditionalLockRelationOid(jobrelid, RowExclusiveLock))
@@ -105,7 +106,7 @@ uncount_start(void)
 							lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
 		zdm_catalog_end(&scope);
 	}
-	zdm_process_commit_transaction();
+	zdm_bookkeeping_commit();
 }
 
 /*
@@ -133,31 +134,7 @@ is_passing(const ZdmError *error)
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		cancel_seen = true;
 	return error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
-		error->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
-}
-
-/* Run step in a transaction; the error, or NULL.  What it wrote is flushed. */
-static ZdmError *
-try_step(void (*step) (void *arg), void *arg)
-{
-	ZdmError   *volatile error = NULL;
-
-	PG_TRY();
-	{
-		zdm_process_begin_transaction();
-		step(arg);
-		zdm_process_commit_transaction();
-	}
-	PG_CATCH();
-	{
-		error = zdm_error_capture(TopMemoryContext);
-		AbortOutOfAnyTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(TopMemoryContext);
-	return error;
+		zdm_bookkeeping_is_passing(error);
 }
 
 static bool
@@ -165,9 +142,9 @@ extension_is_gone(void)
 {
 	bool		gone;
 
-	zdm_process_begin_transaction();
+	zdm_bookkeeping_begin();
 	gone = !OidIsValid(zdm_extension_oid(true));
-	zdm_process_commit_transaction();
+	zdm_bookkeeping_commit();
 	return gone;
 }
 
@@ -182,7 +159,7 @@ do_step(const char *what, void (*step) (void *arg), void *arg)
 	long		pause_ms = RETRY_FIRST_MS;
 	ZdmError   *error;
 
-	while ((error = try_step(step, arg)) != NULL)
+	while ((error = zdm_bookkeeping_try(step, arg)) != NULL)
 	{
 		if (!is_passing(error))
 		{

@@ -1,0 +1,125 @@
+/*
+ * run.c
+ *	  A backfill while it runs: its end, and its bookkeeping between batches.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "backfill/run.h"
+#include "core/bookkeeping.h"
+#include "core/identity.h"
+#include "job/lock.h"
+#include "miscadmin.h"
+#include "postmaster/interrupt.h"
+#include "storage/latch.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+#define RETRY_MS 50
+
+static char *
+copy_text(const char *text)
+{
+	return text ? MemoryContextStrdup(TopMemoryContext, text) : NULL;
+}
+
+static ZdmError *
+copy_error(const ZdmError *error)
+{
+	ZdmError   *copy = MemoryContextAllocZero(TopMemoryContext, sizeof(ZdmError));
+
+	copy->sqlerrcode = error->sqlerrcode;
+	copy->message = copy_text(error->message);
+	copy->detail = copy_text(error->detail);
+	copy->hint = copy_text(error->hint);
+	copy->context = copy_text(error->context);
+	return copy;
+}
+
+/* End the run; error may be NULL. */
+void
+zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error)
+{
+	run->ended = true;
+	run->outcome.result = result;
+	run->outcome.error = error ? copy_error(error) : NULL;
+}
+
+/* End it as pg_cancel_backend() asks for. */
+void
+zdm_run_end_cancelled(ZdmRun *run)
+{
+	zdm_run_end(run, ZDM_RUN_PAUSED,
+				zdm_error_make(run->batch_mcxt, ERRCODE_QUERY_CANCELED,
+							   psprintf("Use zdm.resume_job(" INT64_FORMAT ").", run->job->id),
+							   "cancelled by an administrator (pg_cancel_backend)"));
+}
+
+/*
+ * Signals, a reload, and somebody who wants the database; the run may have
+ * ended then.
+ */
+void
+zdm_run_look_around(ZdmRun *run)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	if (zdm_database_is_wanted())
+		zdm_run_end(run, ZDM_RUN_STOPPED, NULL);
+}
+
+static void
+end_with_error(ZdmRun *run, const ZdmError *error)
+{
+	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		zdm_run_end_cancelled(run);
+	else
+		zdm_run_end(run, ZDM_RUN_FAILED, error);
+}
+
+/*
+ * Bookkeeping that the run cannot do without: tried again while somebody has
+ * zdm's tables locked.  False when the run has ended instead.
+ */
+bool
+zdm_run_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg)
+{
+	ZdmError   *error;
+
+	while (!run->ended && (error = zdm_bookkeeping_try(step, arg)) != NULL)
+	{
+		if (!zdm_bookkeeping_is_passing(error))
+			end_with_error(run, error);
+		else
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 RETRY_MS, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			zdm_run_look_around(run);
+		}
+		pfree(error);
+	}
+	return !run->ended;
+}
+
+/*
+ * Bookkeeping that only tells something: left out when it would have to wait.
+ * It may be lost in a crash.
+ */
+bool
+zdm_run_try_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg)
+{
+	ZdmError   *error = zdm_bookkeeping_try(step, arg);
+
+	if (error == NULL)
+		return true;
+	if (!zdm_bookkeeping_is_passing(error))
+		end_with_error(run, error);
+	pfree(error);
+	return false;
+}
