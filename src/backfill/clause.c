@@ -17,6 +17,7 @@
 #include "nodes/parsenodes.h"
 #include "parser/analyze.h"
 #include "parser/parser.h"
+#include "tcop/tcopprot.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -146,6 +147,7 @@ typedef struct AnalyzeArg
 {
 	const char *sql;
 	Node	   *stmt;
+	bool		rewrite;
 } AnalyzeArg;
 
 static void
@@ -153,9 +155,40 @@ analyze_step(void *arg)
 {
 	AnalyzeArg *analyze = arg;
 	RawStmt    *raw = makeNode(RawStmt);
+	Query	   *query;
 
 	raw->stmt = analyze->stmt;
-	(void) parse_analyze_fixedparams(raw, analyze->sql, NULL, 0, NULL);
+	query = parse_analyze_fixedparams(raw, analyze->sql, NULL, 0, NULL);
+	if (analyze->rewrite)
+		(void) pg_rewrite_query(query);
+}
+
+static void
+check_set_clause(const ZdmBackfillSpec *spec, Relation rel, bool rewrite)
+{
+	UpdateStmt *update = makeNode(UpdateStmt);
+	AnalyzeArg	analyze = {.stmt = (Node *) update,.rewrite = rewrite};
+
+	update->relation = makeRangeVar(get_namespace_name(RelationGetNamespace(rel)),
+									pstrdup(RelationGetRelationName(rel)), -1);
+	update->targetList = copyObject(spec->set_list);
+	analyze.sql = psprintf("%s%s", SET_PREFIX, spec->set_clause);
+	with_clause_errors(analyze_step, &analyze, "set_clause", spec->set_clause,
+					   strlen(SET_PREFIX));
+}
+
+static void
+check_filter(const ZdmBackfillSpec *spec, Relation rel)
+{
+	SelectStmt *select = makeNode(SelectStmt);
+	AnalyzeArg	analyze = {.stmt = (Node *) select};
+
+	select->fromClause = list_make1(makeRangeVar(get_namespace_name(RelationGetNamespace(rel)),
+												 pstrdup(RelationGetRelationName(rel)), -1));
+	select->whereClause = copyObject(spec->filter_tree);
+	analyze.sql = psprintf("%s%s", FILTER_PREFIX, spec->filter);
+	with_clause_errors(analyze_step, &analyze, "filter", spec->filter,
+					   strlen(FILTER_PREFIX));
 }
 
 /*
@@ -166,25 +199,17 @@ analyze_step(void *arg)
 void
 zdm_clause_check(const ZdmBackfillSpec *spec, Relation rel)
 {
-	RangeVar   *range = makeRangeVar(get_namespace_name(RelationGetNamespace(rel)),
-									 pstrdup(RelationGetRelationName(rel)), -1);
-	UpdateStmt *update = makeNode(UpdateStmt);
-	SelectStmt *select = makeNode(SelectStmt);
-	AnalyzeArg	analyze;
+	check_set_clause(spec, rel, false);
+	if (spec->filter_tree)
+		check_filter(spec, rel);
+}
 
-	update->relation = range;
-	update->targetList = copyObject(spec->set_list);
-	analyze.stmt = (Node *) update;
-	analyze.sql = psprintf("%s%s", SET_PREFIX, spec->set_clause);
-	with_clause_errors(analyze_step, &analyze, "set_clause", spec->set_clause,
-					   strlen(SET_PREFIX));
-
-	if (spec->filter_tree == NULL)
-		return;
-	select->fromClause = list_make1(range);
-	select->whereClause = copyObject(spec->filter_tree);
-	analyze.stmt = (Node *) select;
-	analyze.sql = psprintf("%s%s", FILTER_PREFIX, spec->filter);
-	with_clause_errors(analyze_step, &analyze, "filter", spec->filter,
-					   strlen(FILTER_PREFIX));
+/*
+ * What PostgreSQL finds only when it rewrites the update, such as a column
+ * that is assigned to twice.
+ */
+void
+zdm_clause_check_rewrite(const ZdmBackfillSpec *spec, Relation rel)
+{
+	check_set_clause(spec, rel, true);
 }

@@ -10,5 +10,6 @@
 
 extern void zdm_clause_parse(ZdmBackfillSpec *spec);
 extern void zdm_clause_check(const ZdmBackfillSpec *spec, Relation rel);
+extern void zdm_clause_check_rewrite(const ZdmBackfillSpec *spec, Relation rel);
 
 #endif							/* ZDM_BACKFILL_CLAUSE_H */

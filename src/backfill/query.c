@@ -357,9 +357,6 @@ zdm_query_facts(const ZdmBackfillSpec *spec, Relation rel)
 {
 	Query	   *query = analyze_update(spec, rel);
 
-	/* what PostgreSQL finds only when it rewrites, such as a column set twice */
-	(void) pg_rewrite_query(copyObject(query));
-
 	resolve_defaults(query, spec, rel);
 	return facts_of(query, spec, rel);
 }

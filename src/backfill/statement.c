@@ -16,6 +16,7 @@
 
 #include "access/xact.h"
 #include "backfill/predicate.h"
+#include "backfill/scan.h"
 #include "backfill/statement.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -277,6 +278,28 @@ init_receiver(RowReceiver *receiver)
 	receiver->pub.mydest = DestNone;
 }
 
+/*
+ * The executor would tell indexes that none of their columns changes, and a
+ * B-tree would then try at every full leaf page to delete former versions.
+ * Most updates of a backfill are HOT and never get there; for the others it
+ * costs a sixth of the whole time and finds next to nothing.
+ */
+static void
+do_without_bottom_up_deletion(EState *estate)
+{
+	ResultRelInfo *target = estate->es_result_relations[0];
+
+	if (target == NULL || !target->ri_RelationDesc->rd_rel->relhasindex)
+		return;
+	if (target->ri_IndexRelationDescs == NULL)
+		ExecOpenIndices(target, false);
+	for (int i = 0; i < target->ri_NumIndices; i++)
+	{
+		target->ri_IndexRelationInfo[i]->ii_CheckedUnchanged = true;
+		target->ri_IndexRelationInfo[i]->ii_IndexUnchanged = false;
+	}
+}
+
 /* Run a plan over a range with a snapshot of now; returns rows processed. */
 static uint64
 run_plan(const ZdmStatements *statements, PlannedStmt *plan,
@@ -291,6 +314,9 @@ run_plan(const ZdmStatements *statements, PlannedStmt *plan,
 						   InvalidSnapshot, (DestReceiver *) receiver,
 						   range_params(range), NULL, 0);
 	ExecutorStart(desc, 0);
+	zdm_scan_install(desc, range);
+	if (desc->operation == CMD_UPDATE)
+		do_without_bottom_up_deletion(desc->estate);
 	zdm_compat_executor_run(desc);
 	processed = desc->estate->es_processed;
 	ExecutorFinish(desc);

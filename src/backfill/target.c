@@ -368,6 +368,7 @@ zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel, double *rows)
 	zdm_clause_check(spec, rel);
 	facts = zdm_query_facts(spec, rel);
 	check_columns(spec, rel, facts->assigned);
+	zdm_clause_check_rewrite(spec, rel);
 	check_whole_row(rel, facts);
 	check_volatility(spec, facts);
 	*rows = zdm_query_estimate_rows(spec, rel);

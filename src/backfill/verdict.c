@@ -139,8 +139,7 @@ static void
 end_failed(ZdmRun *run, ZdmError *error)
 {
 	if (error->hint == NULL)
-		error->hint = psprintf("Mend the cause, then use zdm.retry_job(" INT64_FORMAT ").",
-							   run->job->id);
+		error->hint = "Mend the cause, then use zdm.retry_job().";
 	zdm_run_end(run, ZDM_RUN_FAILED, error);
 }
 

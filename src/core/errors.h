@@ -12,7 +12,7 @@ typedef struct ZdmError
 	int			sqlerrcode;		/* as elog.h's MAKE_SQLSTATE */
 	char	   *message;
 	char	   *detail;			/* may be NULL */
-	char	   *hint;			/* may be NULL */
+	const char *hint;			/* may be NULL */
 	char	   *context;		/* may be NULL */
 } ZdmError;
 

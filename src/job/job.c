@@ -14,20 +14,17 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "core/catalog.h"
-#include "fmgr.h"
 #include "job/job.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
+#include "utils/syscache.h"
 
 #define JOB_COLUMNS \
 	"job_id, name, kind, target, target_schema, target_name, owner, state, " \
 	"fruitless_starts, cluster_id, database_id, last_error, owner_id"
-
-PG_FUNCTION_INFO_V1(zdm_is_local);
 
 static const char *const state_names[] = {
 	[ZDM_JOB_QUEUED] = "queued",
@@ -76,31 +73,23 @@ cluster_id(void)
 	return psprintf(UINT64_FORMAT, GetSystemIdentifier());
 }
 
-static bool
-is_local(const char *cluster, Oid database)
+/* Is a row with these marks of this database of this cluster? */
+bool
+zdm_job_is_local(const char *cluster, Oid database)
 {
 	return strcmp(cluster, cluster_id()) == 0 && database == MyDatabaseId;
 }
 
-/* zdm.is_local(cluster_id text, database_id oid) */
-Datum
-zdm_is_local(PG_FUNCTION_ARGS)
+/*
+ * The role of a job: by OID, which a rename does not change, or by name where
+ * OIDs are those of another cluster.  Invalid when it is gone.
+ */
+Oid
+zdm_job_owner(bool local, Oid owner_id, const char *owner)
 {
-	PG_RETURN_BOOL(is_local(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_OID(1)));
-}
-
-/* By OID, which a rename does not change; by name where OIDs are others'. */
-static void
-set_owner(ZdmJob *job, Oid owner_id, MemoryContext mcxt)
-{
-	char	   *name;
-
-	if (!job->is_local)
-		owner_id = get_role_oid(job->owner, true);
-	name = OidIsValid(owner_id) ? GetUserNameFromId(owner_id, true) : NULL;
-	job->owner_id = name ? owner_id : InvalidOid;
-	if (name)
-		job->owner = MemoryContextStrdup(mcxt, name);
+	if (!local)
+		return get_role_oid(owner, true);
+	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner_id)) ? owner_id : InvalidOid;
 }
 
 static ZdmJob *
@@ -120,9 +109,12 @@ job_from_result(MemoryContext mcxt)
 	job->state = zdm_job_state_parse(zdm_catalog_text(0, 8, CurrentMemoryContext));
 	job->fruitless_starts = DatumGetInt32(zdm_catalog_value(0, 9, &isnull));
 	cluster = zdm_catalog_text(0, 10, CurrentMemoryContext);
-	job->is_local = is_local(cluster, DatumGetObjectId(zdm_catalog_value(0, 11, &isnull)));
+	job->is_local = zdm_job_is_local(cluster, DatumGetObjectId(zdm_catalog_value(0, 11, &isnull)));
 	job->last_error = zdm_catalog_text(0, 12, mcxt);
-	set_owner(job, DatumGetObjectId(zdm_catalog_value(0, 13, &isnull)), mcxt);
+	job->owner_id = zdm_job_owner(job->is_local,
+								  DatumGetObjectId(zdm_catalog_value(0, 13, &isnull)), job->owner);
+	if (OidIsValid(job->owner_id))
+		job->owner = MemoryContextStrdup(mcxt, GetUserNameFromId(job->owner_id, false));
 	return job;
 }
 

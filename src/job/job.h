@@ -48,6 +48,9 @@ typedef struct ZdmJob
 extern const char *zdm_job_state_name(ZdmJobState state);
 extern ZdmJobState zdm_job_state_parse(const char *name);
 
+extern bool zdm_job_is_local(const char *cluster, Oid database);
+extern Oid	zdm_job_owner(bool local, Oid owner_id, const char *owner);
+
 /* Row access.  Each needs a transaction; none of them commits. */
 extern int64 zdm_job_create(const char *name, const char *kind, Oid target,
 							Oid owner);

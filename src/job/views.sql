@@ -1,24 +1,14 @@
 -- What people and dashboards read.  Each view shows a row to those who have
 -- the rights of the job's owner, and to members of pg_monitor.
 
-CREATE FUNCTION zdm.owner_of(job zdm.job) RETURNS oid
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        SELECT r.oid FROM pg_catalog.pg_roles r
-         WHERE CASE WHEN zdm.is_local(job.cluster_id, job.database_id) THEN r.oid = job.owner_id
-                    ELSE r.rolname = job.owner END;
-    END;
-COMMENT ON FUNCTION zdm.owner_of(zdm.job) IS
-    'Internal: OID of the role as which a job runs; NULL when it is gone.';
-
-CREATE FUNCTION zdm.may_see(job zdm.job) RETURNS boolean
-    LANGUAGE sql STABLE
-    BEGIN ATOMIC
-        SELECT pg_catalog.pg_has_role('pg_monitor', 'MEMBER')
-            OR coalesce(pg_catalog.pg_has_role(zdm.owner_of(job), 'USAGE'), false);
-    END;
-COMMENT ON FUNCTION zdm.may_see(zdm.job) IS
-    'Internal: whether the current role may see a job.';
+CREATE FUNCTION zdm.may_see(local boolean, owner_id oid, owner text) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'zdm_may_see';
+CREATE FUNCTION zdm.owner_name(local boolean, owner_id oid, owner text) RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'zdm_owner_name';
+COMMENT ON FUNCTION zdm.may_see(boolean, oid, text) IS
+    'Internal: whether the current role may see the jobs of that owner.';
+COMMENT ON FUNCTION zdm.owner_name(boolean, oid, text) IS
+    'Internal: name that the owner of a job has now.';
 
 CREATE VIEW zdm.jobs WITH (security_barrier) AS
 SELECT j.job_id,
@@ -51,7 +41,7 @@ SELECT j.job_id,
             WHEN pg_catalog.pg_is_in_recovery() THEN 'the primary: this is a standby'
             ELSE coalesce(j.waiting_for, 'a worker') END AS waiting_for,
        w.pid,
-       coalesce(pg_catalog.pg_get_userbyid(zdm.owner_of(j))::text, j.owner) AS owner,
+       zdm.owner_name(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner) AS owner,
        j.created_at,
        j.created_by,
        j.started_at,
@@ -66,7 +56,7 @@ SELECT j.job_id,
   FROM zdm.job j
   LEFT JOIN zdm.backfill_cursor c USING (job_id)
   LEFT JOIN zdm.workers w ON w.job_id = j.job_id AND w.database = pg_catalog.current_database()
- WHERE zdm.may_see(j);
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
 CREATE VIEW zdm.backfills WITH (security_barrier) AS
 SELECT j.job_id,
@@ -96,7 +86,7 @@ SELECT j.job_id,
   FROM zdm.job j
   JOIN zdm.backfill b USING (job_id)
   JOIN zdm.backfill_cursor c USING (job_id)
- WHERE zdm.may_see(j);
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
 CREATE VIEW zdm.quarantine WITH (security_barrier) AS
 SELECT q.job_id,
@@ -109,7 +99,7 @@ SELECT q.job_id,
        q.found_at
   FROM zdm.quarantined_row q
   JOIN zdm.job j USING (job_id)
- WHERE zdm.may_see(j);
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
 CREATE VIEW zdm.events WITH (security_barrier) AS
 SELECT e.event_id,
@@ -121,9 +111,9 @@ SELECT e.event_id,
        e.message
   FROM zdm.event e
   JOIN zdm.job j USING (job_id)
- WHERE zdm.may_see(j);
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
-GRANT EXECUTE ON FUNCTION zdm.is_local(text, oid), zdm.owner_of(zdm.job), zdm.may_see(zdm.job) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION zdm.is_local(text, oid), zdm.may_see(boolean, oid, text), zdm.owner_name(boolean, oid, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION zdm.list_workers() TO PUBLIC;
 GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.quarantine, zdm.events, zdm.workers TO PUBLIC;
 

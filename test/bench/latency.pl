@@ -1,0 +1,47 @@
+#!/usr/bin/env perl
+# Percentiles of pgbench's per-transaction logs.
+#
+# usage: latency.pl FROM TO FILE...
+#
+# Prints "count p50 p95 p99 max", the last four in milliseconds, of the transactions that ended between
+# FROM and TO (seconds since 1970; "-" for no limit), or nothing but "0 - - - -" when there is none. With
+# --rate, pgbench counts from the moment a transaction was due, so time spent queueing is in the figures.
+
+use strict;
+use warnings;
+
+my ($from, $to, @files) = @ARGV;
+die "usage: latency.pl FROM TO FILE...\n" unless @files;
+
+my @ms;
+for my $file (@files)
+{
+	open(my $log, '<', $file) or die "$file: $!\n";
+	while (<$log>)
+	{
+		# client, transaction, microseconds, script, second, microsecond, ...; a line may be cut off
+		next unless /^\d+ \d+ (\d+) \d+ (\d+) (\d+)( \d+)?$/;
+		my ($us, $ended) = ($1, $2 + $3 / 1e6);
+		next if $from ne '-' && $ended < $from;
+		next if $to ne '-' && $ended > $to;
+		push @ms, $us / 1000;
+	}
+	close($log);
+}
+
+if (!@ms)
+{
+	print "0 - - - -\n";
+	exit 0;
+}
+@ms = sort { $a <=> $b } @ms;
+
+# The smallest value that no more than the given share of all exceeds.
+sub percentile
+{
+	my $share = shift;
+	my $n = int($share * @ms);
+	return $ms[ $n < @ms ? $n : $#ms ];
+}
+
+printf "%d %.2f %.2f %.2f %.2f\n", scalar(@ms), percentile(0.50), percentile(0.95), percentile(0.99), $ms[-1];

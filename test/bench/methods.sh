@@ -1,0 +1,76 @@
+# The methods that are compared, and one measured run of each.
+#
+# What belongs here: loading the table, filling its new column in one of four ways, measuring that. Source
+# it after server.sh; a server "main" must run.
+#
+#   load_table ROWS INDEXES       a freshly loaded copy, with 2 or 5 indexes
+#   method_name METHOD            METHOD in words
+#   run_method METHOD             fills the column: update, keyset10000, keyset1000 or zdm
+#   measure METHOD                run_method, and sets seconds, wal_mb, size_before, size_after (MB), hot (%)
+#   check_filled                  dies unless every row is right
+
+sql_value() { server_psql main -A -t -F ' ' -c "$1"; }
+
+load_table() { server_psql main -o /dev/null -v rows="$1" -v indexes="$2" -f test/bench/table.sql; }
+
+method_name() {
+	case $1 in
+		none) echo "no backfill" ;;
+		busy) echo "no backfill, one core busy" ;;
+		update) echo "(a) one UPDATE" ;;
+		keyset10000) echo "(b) keyset loop, 10,000 rows" ;;
+		keyset1000) echo "(c) keyset loop, 1,000 rows" ;;
+		zdm) echo "(d) zdm" ;;
+	esac
+}
+
+# A name that no other job has: the job of the table before, which had the same name, is still known.
+start_zdm() {
+	sql_value "SELECT zdm.start_backfill('bench', 'channel = upper(source)',
+		name => 'bench ' || (SELECT count(*) FROM zdm.jobs))"
+}
+
+run_method() {
+	local job
+	case $1 in
+		update) server_psql main -c "UPDATE bench SET channel = upper(source)" ;;
+		keyset10000) server_psql main -c "CALL keyset_loop(10000)" ;;
+		keyset1000) server_psql main -c "CALL keyset_loop(1000)" ;;
+		zdm)
+			job=$(start_zdm)
+			server_psql main -c "CALL zdm.wait_for_job($job)"
+			;;
+	esac
+}
+
+check_filled() {
+	local wrong
+	wrong=$(sql_value "SELECT count(*) FROM bench WHERE channel IS DISTINCT FROM upper(source)")
+	[ "$wrong" = 0 ] || die "$wrong rows are wrong after $1"
+}
+
+# Statistics arrive when the process that did the work ends or is idle.
+hot_percent() {
+	local n=0 updated hot
+	while :; do
+		read -r updated hot < <(sql_value "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'bench'")
+		[ "$updated" -lt "$1" ] && [ $n -lt 100 ] || break
+		n=$((n + 1))
+		sleep 0.1
+	done
+	echo $((hot * 100 / (updated > 0 ? updated : 1)))
+}
+
+measure() {
+	local method=$1 lsn start rows wal
+	read -r size_before lsn rows < <(sql_value "SELECT pg_total_relation_size('bench'), pg_current_wal_insert_lsn(), (SELECT count(*) FROM bench)")
+	start=$(date +%s%N)
+	run_method "$method"
+	seconds=$(perl -e 'printf "%.2f", ($ARGV[1] - $ARGV[0]) / 1e9' "$start" "$(date +%s%N)")
+	read -r size_after wal < <(sql_value "SELECT pg_total_relation_size('bench'), pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$lsn')")
+	size_before=$((size_before / 1048576))
+	size_after=$((size_after / 1048576))
+	wal_mb=$((wal / 1048576))
+	hot=$(hot_percent "$rows")
+	check_filled "$method"
+}

@@ -1,0 +1,140 @@
+#!/usr/bin/env perl
+# The results of "make bench": ratios of a part, and all of it as one JSON document.
+#
+# usage: report.pl RESULTS PART [INDEXES]     prints the ratios or medians of a part
+#        report.pl RESULTS json MACHINE       prints the document; MACHINE: a file of "name<TAB>value" lines
+#
+# RESULTS has a line of JSON for each measurement, as written by record in run.sh.
+
+use strict;
+use warnings;
+use JSON::PP;
+
+my ($results, $part, $argument) = @ARGV;
+my @all;
+open(my $in, '<', $results) or die "$results: $!\n";
+push @all, decode_json($_) while <$in>;
+close($in);
+
+# What the figures are held against: factors for zdm.
+my %target = (
+	throughput2 => { faster => 2, wal => 0.6, grown => 1.15 },
+	throughput5 => { faster => 3, wal => 0.35, grown => 1.1 },
+	foreground => { p99 => 1.5 });
+
+sub ratio { return $_[1] > 0 ? sprintf('%.2f', $_[0] / $_[1]) + 0 : undef; }
+
+sub smallest
+{
+	my ($key, @rows) = @_;
+	return (sort { $a <=> $b } map { $_->{$key} } @rows)[0];
+}
+
+sub median
+{
+	my @sorted = sort { $a <=> $b } @_;
+	return $sorted[ $#sorted / 2 ];
+}
+
+# zdm against some others, by each one's best figure.
+sub compare
+{
+	my ($zdm, @others) = @_;
+	return {
+		faster => ratio(smallest('seconds', @others), $zdm->{seconds}),
+		wal => ratio($zdm->{wal_mb}, smallest('wal_mb', @others)),
+		size => ratio($zdm->{size_after_mb}, smallest('size_after_mb', @others)),
+		grown => ratio($zdm->{size_after_mb}, $zdm->{size_before_mb}) };
+}
+
+# Ratios of a throughput group: undef when zdm or all others are missing.
+sub throughput_ratios
+{
+	my ($name, $indexes) = @_;
+	my @group = grep { $_->{part} eq $name && $_->{indexes} == $indexes } @all;
+	my ($zdm) = grep { $_->{method} eq 'zdm' } @group;
+	my @others = grep { $_->{method} ne 'zdm' } @group;
+	my ($bare) = grep { $_->{method} eq 'update' } @group;
+	return undef unless $zdm && @others && $bare;
+	return {
+		against_best => compare($zdm, @others),
+		against_update => compare($zdm, $bare),
+		target => $target{"$name$indexes"} };
+}
+
+sub print_throughput
+{
+	my $r = throughput_ratios(@_) or return;
+	my @lines = (['zdm against (a)', $r->{against_update}]);
+	push @lines, ['zdm against the best of a, b, c', $r->{against_best}] if $_[0] eq 'throughput';
+	for my $line (@lines)
+	{
+		my ($label, $c) = @$line;
+		printf "%-32s %.2fx as fast, %.2fx the WAL, %.2fx the size\n", "$label:", @$c{qw(faster wal size)};
+	}
+	printf "%-32s %.2fx as fast, %.2fx the WAL, grown to %.2fx\n", 'target:', @{ $r->{target} }{qw(faster wal grown)}
+	  if $r->{target};
+}
+
+# Medians of the rounds, by method.
+sub foreground_medians
+{
+	my %median;
+	for my $row (grep { $_->{part} eq 'foreground' } @all)
+	{
+		push @{ $median{ $row->{method} }{$_} }, $row->{$_} for qw(p50_ms p95_ms p99_ms max_ms seconds);
+	}
+	for my $method (values %median)
+	{
+		$_ = median(@$_) for values %$method;
+	}
+	if (my $idle = $median{none})
+	{
+		$_->{p99_against_idle} = ratio($_->{p99_ms}, $idle->{p99_ms}) for values %median;
+	}
+	return \%median;
+}
+
+my %name = (
+	none => 'no backfill',
+	busy => 'no backfill, one core busy',
+	zdm => '(d) zdm',
+	keyset10000 => '(b) keyset loop, 10,000 rows',
+	keyset1000 => '(c) keyset loop, 1,000 rows');
+
+sub print_foreground
+{
+	my $median = foreground_medians();
+	print "medians, and p99 against no backfill (target for zdm: $target{foreground}{p99}x):\n";
+	for my $method (grep { $median->{$_} } qw(none zdm keyset10000 keyset1000 busy))
+	{
+		my $m = $median->{$method};
+		printf "%-30s %5s %6.2f ms %6.2f ms %6.2f ms %6.2f ms %9.2f s %6.2fx\n", $name{$method}, '',
+		  @$m{qw(p50_ms p95_ms p99_ms max_ms seconds)}, $m->{p99_against_idle} // 0;
+	}
+}
+
+sub print_json
+{
+	my %machine;
+	open(my $lines, '<', $argument) or die "$argument: $!\n";
+	while (<$lines>)
+	{
+		chomp;
+		my ($key, $value) = split /\t/, $_, 2;
+		$machine{$key} = $value;
+	}
+	close($lines);
+	my %ratios = (foreground => foreground_medians());
+	for my $group (['throughput', 2], ['throughput', 5], ['logical', 2])
+	{
+		my $r = throughput_ratios(@$group);
+		$ratios{"$group->[0]_$group->[1]_indexes"} = $r if $r;
+	}
+	print JSON::PP->new->pretty->canonical->encode(
+		{ machine => \%machine, measurements => \@all, ratios => \%ratios });
+}
+
+if ($part eq 'json') { print_json(); }
+elsif ($part eq 'foreground') { print_foreground(); }
+else { print_throughput($part, $argument); }
