@@ -191,7 +191,7 @@ static bool
 nothing_is_left(ZdmRun *run)
 {
 	bool		found_nothing = run->whole_sweep && run->cursor.sweep > 1 &&
-		run->cursor.sweep_rows == 0 && run->cursor.sweep_skipped == 0;
+	run->cursor.sweep_rows == 0 && run->cursor.sweep_skipped == 0;
 
 	switch (zdm_proof(run))
 	{

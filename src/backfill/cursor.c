@@ -25,7 +25,7 @@
 	" note = $25, updated_at = clock_timestamp()" \
 	" WHERE ctid = $26 AND job_id = $1 RETURNING ctid"
 
-static Oid update_types[] = {
+static Oid	update_types[] = {
 	INT8OID, TEXTOID, INT4OID, OIDOID, OIDOID, INT8OID,
 	INT8OID, INT8OID, INT8OID, INT4OID, INT4OID,
 	INT8OID, INT8OID, INT8OID, INT8OID,

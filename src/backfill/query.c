@@ -223,7 +223,8 @@ has_special_time(Node *node, void *context)
 		if (constant->isnull || !IsA(&constant->val, String))
 			return false;
 		text = constant->val.sval.sval;
-		text += strspn(text, " \t\n");
+		text	  +=strspn(text, " \t\n");
+
 		for (int i = 0; i < lengthof(words); i++)
 		{
 			if (pg_strncasecmp(text, words[i], strlen(words[i])) == 0)

@@ -58,7 +58,8 @@ typedef struct ZdmRun
 	/* waiting */
 	bool		told_waiting;	/* zdm.job.waiting_for is set */
 	bool		told_progress;	/* this start of the worker was not fruitless */
-	int			tries;			/* of the current step, in a row, without success */
+	int			tries;			/* of the current step, in a row, without
+								 * success */
 
 	/* rates */
 	instr_time	rate_since;		/* of the interval not yet in pace's rates */

@@ -355,7 +355,7 @@ zdm_statement_update(ZdmStatements *statements, const ZdmRange *range)
  */
 void
 zdm_statement_select(ZdmStatements *statements, const ZdmRange *range,
-				 ZdmRowCallback callback, void *arg)
+					 ZdmRowCallback callback, void *arg)
 {
 	RowReceiver receiver;
 

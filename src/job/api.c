@@ -159,7 +159,7 @@ zdm_resume_job(PG_FUNCTION_ARGS)
 
 	if (!job->is_local &&
 		(job->state == ZDM_JOB_QUEUED || job->state == ZDM_JOB_RUNNING))
-		zdm_job_transition(job, ZDM_JOB_PAUSED, "came from another cluster or database", NULL);
+		zdm_job_transition(job, ZDM_JOB_PAUSED, "came from another cluster or database (restore, copy or upgrade)", NULL);
 
 	if (job->state == ZDM_JOB_QUEUED || job->state == ZDM_JOB_RUNNING)
 	{
@@ -256,7 +256,7 @@ static int
 batch_time_arg(const Interval *interval)
 {
 	double		ms = ((double) interval->month * DAYS_PER_MONTH + interval->day) * SECS_PER_DAY * 1000.0 +
-		interval->time / 1000.0;
+	interval->time / 1000.0;
 
 	if (ms < 1 || ms > 10000)
 		ereport(ERROR,

@@ -12,10 +12,10 @@ typedef enum ZdmRunResult
 {
 	ZDM_RUN_DONE,				/* the worker makes the job done */
 	ZDM_RUN_FAILED,				/* the worker makes the job failed, with error */
-	ZDM_RUN_PAUSED,				/* the worker makes the job paused, with error's
-								 * message as the reason */
-	ZDM_RUN_STOPPED				/* nothing to record: somebody else changed the
-								 * state, or this process has to leave */
+	ZDM_RUN_PAUSED,				/* the worker makes the job paused, with
+								 * error's message as the reason */
+	ZDM_RUN_STOPPED				/* nothing to record: somebody else changed
+								 * the state, or this process has to leave */
 } ZdmRunResult;
 
 typedef struct ZdmRunOutcome

@@ -37,7 +37,7 @@ SELECT j.job_id,
                  pg_catalog.make_interval(secs => pg_catalog.round(c.seconds_left)) END AS eta,
        CASE WHEN j.state NOT IN ('queued', 'running') OR w.pid IS NOT NULL THEN j.waiting_for
             WHEN NOT zdm.is_local(j.cluster_id, j.database_id) THEN
-                 pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database', j.job_id)
+                 pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database (restore, copy or upgrade)', j.job_id)
             WHEN pg_catalog.pg_is_in_recovery() THEN 'the primary: this is a standby'
             ELSE coalesce(j.waiting_for, 'a worker') END AS waiting_for,
        w.pid,
