@@ -81,6 +81,21 @@ row_key(Relation rel, const ZdmRowVersion *row, char **key)
 }
 
 static void
+delete_row(int64 job_id, Oid leaf, const ZdmRowVersion *row)
+{
+	static const Oid argtypes[] = {INT8OID, OIDOID, TIDOID};
+	Datum		values[] = {Int64GetDatum(job_id), ObjectIdGetDatum(leaf),
+	PointerGetDatum(&row->tid)};
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("DELETE FROM zdm.quarantined_row"
+						" WHERE job_id = $1 AND leaf = $2 AND row_ctid = $3",
+						3, argtypes, values, NULL, SPI_OK_DELETE);
+	zdm_catalog_end(&scope);
+}
+
+static void
 insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, char *key,
 		   const ZdmError *cause)
 {
@@ -103,10 +118,6 @@ insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, char *key,
 	values[9] = ObjectIdGetDatum(rel->rd_rel->relfilenode);
 
 	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("DELETE FROM zdm.quarantined_row"
-						" WHERE job_id = $1 AND leaf = $2 AND row_ctid = $3",
-						3, (Oid[]) {INT8OID, OIDOID, TIDOID},
-						(Datum[]) {values[0], values[1], values[4]}, NULL, SPI_OK_DELETE);
 	zdm_catalog_execute("INSERT INTO zdm.quarantined_row (job_id, leaf, leaf_schema, leaf_name,"
 						" row_ctid, row_xmin, row_key, sqlstate, message, leaf_filenode)"
 						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -131,6 +142,7 @@ add_body(ZdmRun *run, void *arg)
 
 	if (verdict != ZDM_DONE)
 		return verdict;
+	delete_row(run->job->id, add->leaf, add->row);
 	if (row_key(rel, add->row, &key))
 		insert_row(run, rel, add->row, key, add->cause);
 	relation_close(rel, NoLock);
@@ -260,16 +272,8 @@ static ZdmVerdict
 remove_body(ZdmRun *run, void *arg)
 {
 	RemoveState *remove = arg;
-	static const Oid argtypes[] = {INT8OID, OIDOID, TIDOID};
-	Datum		values[] = {Int64GetDatum(run->job->id), ObjectIdGetDatum(remove->leaf),
-	PointerGetDatum(&remove->row->tid)};
-	ZdmCatalogScope scope;
 
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("DELETE FROM zdm.quarantined_row"
-						" WHERE job_id = $1 AND leaf = $2 AND row_ctid = $3",
-						3, argtypes, values, NULL, SPI_OK_DELETE);
-	zdm_catalog_end(&scope);
+	delete_row(run->job->id, remove->leaf, remove->row);
 	return ZDM_DONE;
 }
 
