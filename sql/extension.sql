@@ -4,11 +4,12 @@
 \set helpers :abs_srcdir '/sql/include/helpers.sql'
 \i :helpers
 
--- what people see: the surface that others rely on
+-- what people call and see: the surface that others rely on
+\set SHOW_CONTEXT never
 SELECT oid::regprocedure, CASE prokind WHEN 'p' THEN 'procedure' ELSE pg_get_function_result(oid) END AS result
-  FROM pg_proc WHERE pronamespace = 'zdm'::regnamespace ORDER BY proname COLLATE "C";
+  FROM pg_proc WHERE pronamespace = 'zdm'::regnamespace AND obj_description(oid, 'pg_proc') NOT LIKE 'Internal:%' ORDER BY proname COLLATE "C";
 SELECT proname, pg_get_function_arguments(oid) FROM pg_proc
- WHERE pronamespace = 'zdm'::regnamespace AND pronargs > 1 ORDER BY proname COLLATE "C";
+ WHERE pronamespace = 'zdm'::regnamespace AND pronargs > 1 AND obj_description(oid, 'pg_proc') NOT LIKE 'Internal:%' ORDER BY proname COLLATE "C";
 SELECT c.relname, string_agg(format('%s %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum) AS columns
   FROM pg_class c JOIN pg_attribute a ON attrelid = c.oid AND attnum > 0
  WHERE relnamespace = 'zdm'::regnamespace AND relkind = 'v' GROUP BY 1 ORDER BY 1;

@@ -76,7 +76,9 @@ SELECT event, message FROM zdm.events WHERE job_id = :job ORDER BY event_id;
 --
 -- failed
 --
+SET client_min_messages = warning;
 SELECT zdm.start_backfill('st_t', 'n = 1 / (id - 5)', name => 'st: failed') AS job \gset
+SET client_min_messages = notice;
 CALL settle(:job);
 SELECT state, last_sqlstate, last_error, hint, finished_at IS NOT NULL AS finished, pid FROM zdm.jobs WHERE job_id = :job;
 -- verify what a failed job refuses (error)
@@ -99,7 +101,9 @@ SELECT event, message FROM zdm.events WHERE job_id = :job ORDER BY event_id;
 CREATE TABLE st_big (id int PRIMARY KEY, n int);
 INSERT INTO st_big SELECT i FROM generate_series(1, 20000) i;
 BEGIN;
+SET client_min_messages = warning;
 SELECT zdm.start_backfill('st_big', 'n = 1', name => 'st: running') AS job \gset
+SET client_min_messages = notice;
 SELECT zdm.set_throttle(:job, max_rows_per_second => 50);
 COMMIT;
 CALL await(format($$ SELECT rows_done > 0 FROM zdm.jobs WHERE job_id = %s $$, :job));
@@ -129,7 +133,9 @@ SELECT event FROM zdm.events WHERE job_id = :job AND event <> 'striping' ORDER B
 
 -- pause and resume at once, before the worker has noticed
 BEGIN;
+SET client_min_messages = warning;
 SELECT zdm.start_backfill('st_big', 'n = 2', name => 'st: quick') AS job \gset
+SET client_min_messages = notice;
 SELECT zdm.set_throttle(:job, max_rows_per_second => 50);
 COMMIT;
 CALL await(format($$ SELECT rows_done > 0 FROM zdm.jobs WHERE job_id = %s $$, :job));
@@ -141,7 +147,9 @@ SELECT count(*) FROM st_big WHERE n = 2;
 
 -- in one transaction, and rolled back: nothing has happened
 BEGIN;
+SET client_min_messages = warning;
 SELECT zdm.start_backfill('st_big', 'n = 3', name => 'st: rolled back') AS job \gset
+SET client_min_messages = notice;
 SELECT zdm.pause_job(:job);
 COMMIT;
 BEGIN;
@@ -161,7 +169,9 @@ SELECT zdm.cancel_job(:job);
 CREATE TABLE st_gone (id int);
 INSERT INTO st_gone VALUES (1);
 BEGIN;
+SET client_min_messages = warning;
 SELECT zdm.start_backfill('st_gone', 'id = 2', name => 'st: gone') AS job \gset
+SET client_min_messages = notice;
 SELECT zdm.pause_job(:job);
 COMMIT;
 DROP TABLE st_gone;
@@ -179,7 +189,9 @@ SELECT state FROM zdm.jobs WHERE job_id = :job;
 -- the table is renamed, or moved to another schema: the job follows
 --
 BEGIN;
+SET client_min_messages = warning;
 SELECT zdm.start_backfill('st_gone', 'id = 3', name => 'st: renamed') AS job \gset
+SET client_min_messages = notice;
 SELECT zdm.pause_job(:job);
 COMMIT;
 INSERT INTO st_gone VALUES (1);
