@@ -15,7 +15,7 @@ CREATE TABLE zdm.backfill (
 -- that every update is HOT and its cost does not grow while an old snapshot
 -- keeps dead versions from being removed.
 CREATE TABLE zdm.backfill_cursor (
-    job_id          bigint NOT NULL,
+    job_id          bigint NOT NULL REFERENCES zdm.job ON DELETE CASCADE,
     phase           text NOT NULL DEFAULT 'sweep' CHECK (phase IN ('sweep', 'proof')),
     sweep           int NOT NULL DEFAULT 1,
     leaf            oid NOT NULL DEFAULT 0,

@@ -207,6 +207,17 @@ depends_on_other_rows(Query *query, Relation rel)
 	return find_self_reads((Node *) query->targetList, &context);
 }
 
+static bool
+has_row_locks(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+		return ((Query *) node)->rowMarks != NIL ||
+			query_tree_walker((Query *) node, has_row_locks, context, 0);
+	return expression_tree_walker(node, has_row_locks, context);
+}
+
 /* 'now' and its like become a value when the statement is analyzed */
 static bool
 has_special_time(Node *node, void *context)
@@ -319,6 +330,8 @@ facts_of(Query *query, const ZdmBackfillSpec *spec, Relation rel)
 	facts->comparable = true;
 	facts->whole_row = is_whole_row((Node *) query->targetList, &level) ||
 		is_whole_row(query->jointree->quals, &level);
+	facts->locks_rows = has_row_locks((Node *) query->targetList, NULL) ||
+		has_row_locks(query->jointree->quals, NULL);
 	facts->volatile_filter = contain_volatile_functions(query->jointree->quals);
 	foreach(lc, query->targetList)
 	{

@@ -18,6 +18,7 @@ typedef struct ZdmClauseFacts
 	bool		volatile_assignment;
 	bool		time_dependent_assignment;
 	bool		depends_on_other_rows;
+	bool		locks_rows;		/* a sub-select has FOR UPDATE or the like */
 	bool		volatile_filter;
 	bool		whole_row;		/* a clause refers to the row as a whole */
 	bool		comparable;		/* the values can be compared before the

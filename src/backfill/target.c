@@ -11,6 +11,7 @@
 #include "backfill/clause.h"
 #include "backfill/target.h"
 #include "catalog/catalog.h"
+#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -101,6 +102,11 @@ check_storage(Relation rel)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("cannot backfill \"%s\": it is a system catalog", qualified_name(rel)),
+				 errhint("Give the name of a table of yours.")));
+	if (RelationGetNamespace(rel) == get_namespace_oid("zdm", true))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot backfill \"%s\": it is a table of zdm's own", qualified_name(rel)),
 				 errhint("Give the name of a table of yours.")));
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
@@ -324,6 +330,16 @@ check_whole_row(Relation rel, const ZdmClauseFacts *facts)
 }
 
 static void
+check_side_effects(const ZdmClauseFacts *facts)
+{
+	if (facts->locks_rows)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a sub-select of a backfill must not lock rows"),
+				 errhint("Leave out FOR UPDATE, FOR SHARE and the like.")));
+}
+
+static void
 check_volatility(const ZdmBackfillSpec *spec, const ZdmClauseFacts *facts)
 {
 	if (facts->volatile_filter)
@@ -370,6 +386,7 @@ zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel, double *rows)
 	check_columns(spec, rel, facts->assigned);
 	zdm_clause_check_rewrite(spec, rel);
 	check_whole_row(rel, facts);
+	check_side_effects(facts);
 	check_volatility(spec, facts);
 	*rows = zdm_query_estimate_rows(spec, rel);
 	zdm_identity_give_back(&borrowed);

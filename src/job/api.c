@@ -81,7 +81,7 @@ zdm_job_id(PG_FUNCTION_ARGS)
 	zdm_args_not_null(fcinfo, 0, "name");
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	job = zdm_job_load_by_name(name);
-	if (job == NULL)
+	if (job == NULL || !zdm_job_is_visible(job->owner_id))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("job \"%s\" does not exist", name),
@@ -240,7 +240,7 @@ zdm_assert_job_done(PG_FUNCTION_ARGS)
 	ZdmJob	   *job;
 
 	zdm_args_not_null(fcinfo, 0, "job");
-	job = zdm_job_load(PG_GETARG_INT64(0), false);
+	job = zdm_job_load_visible(PG_GETARG_INT64(0));
 	if (job->state != ZDM_JOB_DONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "core/catalog.h"
@@ -92,6 +93,17 @@ zdm_job_owner(bool local, Oid owner_id, const char *owner)
 	return SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(owner_id)) ? owner_id : InvalidOid;
 }
 
+/*
+ * May the current role see the jobs of that owner?  Those who have its rights
+ * may, and members of pg_monitor.
+ */
+bool
+zdm_job_is_visible(Oid owner)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_MONITOR) ||
+		(OidIsValid(owner) && has_privs_of_role(GetUserId(), owner));
+}
+
 static ZdmJob *
 job_from_result(MemoryContext mcxt)
 {
@@ -153,6 +165,20 @@ zdm_job_load(int64 job_id, bool missing_ok)
 	return require_job(select_job("SELECT " JOB_COLUMNS " FROM zdm.job WHERE job_id = $1",
 								  INT8OID, Int64GetDatum(job_id)),
 					   job_id, missing_ok);
+}
+
+/*
+ * The same for somebody who asks: a job that the views do not show to the
+ * current role does not exist for it.
+ */
+ZdmJob *
+zdm_job_load_visible(int64 job_id)
+{
+	ZdmJob	   *job = zdm_job_load(job_id, true);
+
+	if (job && !zdm_job_is_visible(job->owner_id))
+		job = NULL;
+	return require_job(job, job_id, false);
 }
 
 /* The job of that name, NULL when there is none. */

@@ -50,11 +50,13 @@ extern ZdmJobState zdm_job_state_parse(const char *name);
 
 extern bool zdm_job_is_local(const char *cluster, Oid database);
 extern Oid	zdm_job_owner(bool local, Oid owner_id, const char *owner);
+extern bool zdm_job_is_visible(Oid owner);
 
 /* Row access.  Each needs a transaction; none of them commits. */
 extern int64 zdm_job_create(const char *name, const char *kind, Oid target,
 							Oid owner);
 extern ZdmJob *zdm_job_load(int64 job_id, bool missing_ok);
+extern ZdmJob *zdm_job_load_visible(int64 job_id);
 extern ZdmJob *zdm_job_load_by_name(const char *name);
 extern ZdmJob *zdm_job_lock(int64 job_id, bool missing_ok);
 extern void zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,

@@ -4,11 +4,9 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "job/job.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(zdm_is_local);
@@ -29,8 +27,7 @@ zdm_may_see(PG_FUNCTION_ARGS)
 	Oid			owner = zdm_job_owner(PG_GETARG_BOOL(0), PG_GETARG_OID(1),
 									  text_to_cstring(PG_GETARG_TEXT_PP(2)));
 
-	PG_RETURN_BOOL(has_privs_of_role(GetUserId(), ROLE_PG_MONITOR) ||
-				   (OidIsValid(owner) && has_privs_of_role(GetUserId(), owner)));
+	PG_RETURN_BOOL(zdm_job_is_visible(owner));
 }
 
 /* zdm.owner_name(local boolean, owner_id oid, owner text) */

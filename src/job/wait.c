@@ -43,7 +43,7 @@ refuse_transaction_block(FunctionCallInfo fcinfo)
 static bool
 job_is_done(int64 job_id, ZdmJobState *state)
 {
-	ZdmJob	   *job = zdm_job_load(job_id, false);
+	ZdmJob	   *job = zdm_job_load_visible(job_id);
 
 	*state = job->state;
 	if (job->state == ZDM_JOB_FAILED || job->state == ZDM_JOB_CANCELLED)
