@@ -41,7 +41,6 @@ SELECT zdm.start_backfill(0, 'n = 1');
 SELECT zdm.start_backfill(4294967295, 'n = 1');
 -- verify a table that does not exist (error)
 SELECT zdm.start_backfill('bad_no_such_table', 'n = 1');
-SELECT zdm.start_backfill('bad_no_such_schema.t', 'n = 1');
 
 --
 -- the columns
