@@ -122,25 +122,6 @@ zdm_job_lock_try(int64 job_id)
 }
 
 /*
- * Give the job's lock back before the process ends.  Does nothing when it is
- * not held.
- */
-void
-zdm_job_lock_release(int64 job_id)
-{
-	ResourceOwner save = CurrentResourceOwner;
-
-	if (!held)
-		return;
-
-	Assert(held_tag.locktag_field3 == (uint32) job_id);
-	held = held_by_owner = false;
-	CurrentResourceOwner = lock_owner;
-	(void) LockRelease(&held_tag, ExclusiveLock, false);
-	CurrentResourceOwner = save;
-}
-
-/*
  * The job locks that are held in the whole cluster, palloc'd: one for each
  * live worker.  Needs no transaction.
  */

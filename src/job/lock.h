@@ -18,7 +18,6 @@ typedef struct ZdmJobLock
 } ZdmJobLock;
 
 extern bool zdm_job_lock_try(int64 job_id);
-extern void zdm_job_lock_release(int64 job_id);
 extern int	zdm_job_worker_pid(int64 job_id);
 extern ZdmJobLock *zdm_job_lock_list(int *count);
 
