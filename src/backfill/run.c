@@ -6,7 +6,9 @@
 
 #include "access/xact.h"
 #include "backfill/run.h"
+#include "catalog/pg_type.h"
 #include "core/bookkeeping.h"
+#include "core/catalog.h"
 #include "core/identity.h"
 #include "job/lock.h"
 #include "miscadmin.h"
@@ -46,16 +48,6 @@ zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error)
 	run->outcome.error = error ? copy_error(error) : NULL;
 }
 
-/* End it as pg_cancel_backend() asks for. */
-void
-zdm_run_end_cancelled(ZdmRun *run)
-{
-	zdm_run_end(run, ZDM_RUN_PAUSED,
-				zdm_error_make(run->batch_mcxt, ERRCODE_QUERY_CANCELED,
-							   psprintf("Use zdm.resume_job(" INT64_FORMAT ").", run->job->id),
-							   "cancelled by an administrator (pg_cancel_backend)"));
-}
-
 /*
  * Signals, a reload, and somebody who wants the database; the run may have
  * ended then.
@@ -77,7 +69,7 @@ static void
 end_with_error(ZdmRun *run, const ZdmError *error)
 {
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		zdm_run_end_cancelled(run);
+		zdm_run_end(run, ZDM_RUN_CANCELLED, NULL);
 	else
 		zdm_run_end(run, ZDM_RUN_FAILED, error);
 }
@@ -122,4 +114,39 @@ zdm_run_try_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg)
 		end_with_error(run, error);
 	pfree(error);
 	return false;
+}
+
+typedef struct Question
+{
+	const char *sql;
+	Oid			relation;
+	MemoryContext mcxt;
+	char	   *answer;
+} Question;
+
+static void
+ask(void *arg)
+{
+	Question   *question = arg;
+	ZdmCatalogScope scope;
+	Oid			argtype = OIDOID;
+	Datum		relation = ObjectIdGetDatum(question->relation);
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute(question->sql, 1, &argtype, &relation, NULL, SPI_OK_SELECT) > 0)
+		question->answer = zdm_catalog_text(0, 1, question->mcxt);
+	zdm_catalog_end(&scope);
+}
+
+/*
+ * What sql, a query of ours with a relation as $1, says of it in one text; or
+ * what to say otherwise.  In run->batch_mcxt.
+ */
+const char *
+zdm_run_ask(ZdmRun *run, const char *sql, Oid relation, const char *otherwise)
+{
+	Question	question = {.sql = sql,.relation = relation,.mcxt = run->batch_mcxt};
+
+	(void) zdm_run_try_bookkeep(run, ask, &question);
+	return question.answer ? question.answer : otherwise;
 }

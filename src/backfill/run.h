@@ -72,9 +72,10 @@ typedef struct ZdmRun
 } ZdmRun;
 
 extern void zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error);
-extern void zdm_run_end_cancelled(ZdmRun *run);
 extern void zdm_run_look_around(ZdmRun *run);
 extern bool zdm_run_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
 extern bool zdm_run_try_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
+extern const char *zdm_run_ask(ZdmRun *run, const char *sql, Oid relation,
+							   const char *otherwise);
 
 #endif							/* ZDM_BACKFILL_RUN_H */

@@ -130,45 +130,24 @@ zdm_stripes_must_check_horizon(const ZdmRun *run)
 		TransactionIdIsValid(run->stripe_xid);
 }
 
-/* a question about the server, and the answer */
-typedef struct Question
-{
-	MemoryContext mcxt;
-	char	   *answer;
-} Question;
-
-static void
-find_horizon_holder(void *arg)
-{
-	Question   *question = arg;
-	ZdmCatalogScope scope;
-
-	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute("SELECT format('off: the xmin horizon is held by %s', who) FROM ("
-							" SELECT format('process %s (%s, %s, transaction since %s)', pid,"
-							"        coalesce(nullif(application_name, ''), backend_type), state, xact_start) AS who,"
-							"        age(backend_xmin) AS age"
-							"   FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
-							" UNION ALL SELECT format('process %s (%s, %s, transaction since %s)', pid,"
-							"        coalesce(nullif(application_name, ''), backend_type), state, xact_start), age(backend_xid)"
-							"   FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
-							" UNION ALL SELECT format('replication slot %s', slot_name), age(xmin)"
-							"   FROM pg_replication_slots WHERE xmin IS NOT NULL"
-							" UNION ALL SELECT format('prepared transaction %L', gid), age(transaction)"
-							"   FROM pg_prepared_xacts) AS holders ORDER BY age DESC LIMIT 1",
-							0, NULL, NULL, NULL, SPI_OK_SELECT) > 0)
-		question->answer = zdm_catalog_text(0, 1, question->mcxt);
-	zdm_catalog_end(&scope);
-}
-
 /* Who holds the horizon back, in words. */
 static const char *
 describe_horizon_holder(ZdmRun *run)
 {
-	Question	question = {.mcxt = run->batch_mcxt};
-
-	(void) zdm_run_try_bookkeep(run, find_horizon_holder, &question);
-	return question.answer ? question.answer : "off: the xmin horizon does not move";
+	return zdm_run_ask(run,
+					   "SELECT format('off: the xmin horizon is held by %s', who) FROM ("
+					   " SELECT format('process %s (%s, %s, transaction since %s)', pid,"
+					   "        coalesce(nullif(application_name, ''), backend_type), state, xact_start) AS who,"
+					   "        age(backend_xmin) AS age"
+					   "   FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
+					   " UNION ALL SELECT format('process %s (%s, %s, transaction since %s)', pid,"
+					   "        coalesce(nullif(application_name, ''), backend_type), state, xact_start), age(backend_xid)"
+					   "   FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+					   " UNION ALL SELECT format('replication slot %s', slot_name), age(xmin)"
+					   "   FROM pg_replication_slots WHERE xmin IS NOT NULL"
+					   " UNION ALL SELECT format('prepared transaction %L', gid), age(transaction)"
+					   "   FROM pg_prepared_xacts) AS holders ORDER BY age DESC LIMIT 1",
+					   run->cursor.leaf, "off: the xmin horizon does not move");
 }
 
 /* Do the rest of the window without stripes: more rows a page than before. */

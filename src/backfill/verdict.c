@@ -83,45 +83,21 @@ wait_for(ZdmRun *run, double longest_ms, const char *what, const char *detail)
 	return zdm_pause(run, backoff_ms(run, longest_ms));
 }
 
-/* a question about the server, and the answer */
-typedef struct Question
-{
-	Oid			leaf;
-	MemoryContext mcxt;
-	char	   *answer;
-} Question;
-
-static void
-find_lock_holder(void *arg)
-{
-	Question   *question = arg;
-	ZdmCatalogScope scope;
-	Oid			argtype = OIDOID;
-	Datum		leaf = ObjectIdGetDatum(question->leaf);
-
-	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute("SELECT format('a lock on table %s: process %s (%s) %s %s', $1::regclass,"
-							" l.pid, coalesce(nullif(a.application_name, ''), a.backend_type),"
-							" CASE WHEN l.granted THEN 'holds' ELSE 'waits for' END, l.mode)"
-							" FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
-							" WHERE l.locktype = 'relation' AND l.relation = $1"
-							" AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-							" AND l.pid <> pg_backend_pid()"
-							" AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
-							" ORDER BY l.granted DESC, l.waitstart LIMIT 1",
-							1, &argtype, &leaf, NULL, SPI_OK_SELECT) > 0)
-		question->answer = zdm_catalog_text(0, 1, question->mcxt);
-	zdm_catalog_end(&scope);
-}
-
 /* Who has or wants a lock on the relation that the job cannot share. */
 static const char *
 describe_lock_holder(ZdmRun *run, Oid leaf)
 {
-	Question	question = {.leaf = leaf,.mcxt = run->batch_mcxt};
-
-	(void) zdm_run_try_bookkeep(run, find_lock_holder, &question);
-	return question.answer ? question.answer : "a lock on the table";
+	return zdm_run_ask(run,
+					   "SELECT format('a lock on table %s: process %s (%s) %s %s', $1::regclass,"
+					   " l.pid, coalesce(nullif(a.application_name, ''), a.backend_type),"
+					   " CASE WHEN l.granted THEN 'holds' ELSE 'waits for' END, l.mode)"
+					   " FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
+					   " WHERE l.locktype = 'relation' AND l.relation = $1"
+					   " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+					   " AND l.pid <> pg_backend_pid()"
+					   " AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
+					   " ORDER BY l.granted DESC, l.waitstart LIMIT 1",
+					   leaf, "a lock on the table");
 }
 
 static void
@@ -167,7 +143,7 @@ zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict, ZdmError *error
 			end_with_owner_change(run);
 			return false;
 		case ZDM_CANCELLED:
-			zdm_run_end_cancelled(run);
+			zdm_run_end(run, ZDM_RUN_CANCELLED, NULL);
 			return false;
 		default:
 			end_failed(run, error);

@@ -17,7 +17,7 @@ bool		zdm_autostart = true;
 int			zdm_max_workers = 4;
 int			zdm_launcher_interval = 300;
 double		zdm_duty = 1.0;
-int			zdm_batch_time = 20;
+int			zdm_batch_time = 2;
 int			zdm_max_batch_time = 200;
 int			zdm_batch_wal = 8192;
 int			zdm_row_lock_timeout = 50;
@@ -48,7 +48,7 @@ define_batch_settings(void)
 	DefineCustomIntVariable("zdm.batch_time",
 							"Duration that a batch of a job aims at.",
 							"A batch is one transaction; its row locks last no longer than this, as a rule.",
-							&zdm_batch_time, 20, 1, 10000,
+							&zdm_batch_time, 2, 1, 10000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("zdm.batch_wal",
 							"Amount of WAL that a batch of a job aims at.",

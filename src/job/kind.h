@@ -14,6 +14,8 @@ typedef enum ZdmRunResult
 	ZDM_RUN_FAILED,				/* the worker makes the job failed, with error */
 	ZDM_RUN_PAUSED,				/* the worker makes the job paused, with
 								 * error's message as the reason */
+	ZDM_RUN_CANCELLED,			/* by pg_cancel_backend(): the worker makes
+								 * the job paused and says how to go on */
 	ZDM_RUN_STOPPED				/* nothing to record: somebody else changed
 								 * the state, or this process has to leave */
 } ZdmRunResult;

@@ -239,7 +239,7 @@ outcome_of_error(ZdmError *error)
 	ZdmRunOutcome outcome = {ZDM_RUN_FAILED, error};
 
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		return outcome_of_cancel();
+		outcome.result = ZDM_RUN_CANCELLED;
 	return outcome;
 }
 
@@ -260,7 +260,6 @@ run_kind(const ZdmJobKind *kind)
 		LWLockReleaseAll();
 		pgstat_report_wait_end();
 		error = zdm_error_capture(TopMemoryContext);
-		AbortOutOfAnyTransaction();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(TopMemoryContext);
@@ -287,7 +286,7 @@ run_job(void)
 	pgstat_report_activity(STATE_RUNNING, activity);
 	outcome = run_kind(kind);
 	pgstat_report_activity(STATE_IDLE, NULL);
-	return outcome;
+	return outcome.result == ZDM_RUN_CANCELLED ? outcome_of_cancel() : outcome;
 }
 
 /* ---------- after the work ---------- */
@@ -317,6 +316,7 @@ record_outcome(void *arg)
 		case ZDM_RUN_PAUSED:
 			zdm_job_transition(now, ZDM_JOB_PAUSED, message, outcome->error);
 			break;
+		case ZDM_RUN_CANCELLED: /* run_job() has made it ZDM_RUN_PAUSED */
 		case ZDM_RUN_STOPPED:
 			break;
 	}

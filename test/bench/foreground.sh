@@ -52,7 +52,7 @@ foreground_run() {
 
 bench_foreground() {
 	local round method
-	foreground_rows=$((ROWS / 2))
+	foreground_rows=$ROWS
 	heading "Foreground: a load on $foreground_rows rows with 2 indexes, while they are backfilled"
 	load_table "$foreground_rows" 2
 	choose_rate
