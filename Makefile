@@ -26,11 +26,12 @@ SRCS = \
 	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/errors.c src/core/identity.c src/core/settings.c \
 	src/throttle/pace.c \
 	src/job/api.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/visibility.c src/job/wait.c \
+	src/run/pause.c src/run/run.c src/run/txn.c src/run/verdict.c \
 	src/backfill/api.c src/backfill/backfill.c src/backfill/batch.c src/backfill/clause.c \
-	src/backfill/cursor.c src/backfill/estimate.c src/backfill/leaf.c src/backfill/pause.c \
-	src/backfill/predicate.c src/backfill/proof.c src/backfill/quarantine.c src/backfill/query.c src/backfill/run.c src/backfill/scan.c \
+	src/backfill/cursor.c src/backfill/estimate.c src/backfill/leaf.c \
+	src/backfill/predicate.c src/backfill/proof.c src/backfill/quarantine.c src/backfill/query.c src/backfill/scan.c \
 	src/backfill/spec.c src/backfill/statement.c src/backfill/stripes.c src/backfill/sweep.c \
-	src/backfill/target.c src/backfill/txn.c src/backfill/verdict.c src/backfill/xids.c \
+	src/backfill/target.c src/backfill/xids.c \
 	src/worker/dispatcher.c src/worker/kinds.c src/worker/launcher.c src/worker/list.c \
 	src/worker/process.c src/worker/worker.c \
 	src/zdm.c

@@ -9,11 +9,11 @@
 #include "backfill/backfill.h"
 #include "backfill/clause.h"
 #include "backfill/leaf.h"
-#include "backfill/pause.h"
+#include "run/pause.h"
 #include "backfill/proof.h"
 #include "backfill/stripes.h"
 #include "backfill/sweep.h"
-#include "backfill/verdict.h"
+#include "run/verdict.h"
 #include "core/identity.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -51,18 +51,19 @@ turn_on_wal_compression(void)
 static void
 load_step(void *arg)
 {
-	ZdmRun	   *run = arg;
-	MemoryContext old = MemoryContextSwitchTo(run->run_mcxt);
+	ZdmBackfillRun *run = arg;
+	MemoryContext old = MemoryContextSwitchTo(run->base.run_mcxt);
 
-	run->spec = zdm_spec_load(run->job->id);
+	run->spec = zdm_spec_load(run->base.job->id);
 	if (run->spec == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("job " INT64_FORMAT " has no row in zdm.backfill", run->job->id),
+				 errmsg("job " INT64_FORMAT " has no row in zdm.backfill", run->base.job->id),
 				 errhint("Cancel the job and start it under another name.")));
-	zdm_cursor_load(run->job->id, &run->cursor, run->run_mcxt);
+	zdm_cursor_load(run->base.job->id, &run->cursor, run->base.run_mcxt);
 	run->cursor.note = NULL;
-	run->owner = run->job->owner_id;
+	run->base.retries = run->cursor.retries;
+	run->base.activity = run->spec->set_clause;
 	run->leaves_known = list_member_oid(zdm_leaf_list(run->spec->target), run->cursor.leaf);
 	MemoryContextSwitchTo(old);
 }
@@ -72,25 +73,40 @@ load_step(void *arg)
  * ended.
  */
 static bool
-load(ZdmRun *run)
+load(ZdmBackfillRun *run)
 {
-	if (!zdm_run_bookkeep(run, load_step, run))
+	if (!zdm_run_bookkeep(&run->base, load_step, run))
 		return false;
 	zdm_spec_apply_settings(run->spec);
 	zdm_clause_parse(run->spec);
 	return true;
 }
 
-static ZdmRun *
+static void
+apply_settings(ZdmRun *base)
+{
+	zdm_spec_apply_settings(((ZdmBackfillRun *) base)->spec);
+}
+
+static void
+pin_settings(ZdmRun *base)
+{
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
+
+	zdm_pin_setting("session_replication_role",
+					run->spec->fire_triggers ? "origin" : "replica");
+}
+
+static ZdmBackfillRun *
 create_run(const ZdmJob *job)
 {
 	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "zdm backfill",
 											   ALLOCSET_DEFAULT_SIZES);
-	ZdmRun	   *run = MemoryContextAllocZero(mcxt, sizeof(ZdmRun));
+	ZdmBackfillRun *run = MemoryContextAllocZero(mcxt, sizeof(ZdmBackfillRun));
 
-	run->run_mcxt = mcxt;
-	run->batch_mcxt = AllocSetContextCreate(mcxt, "zdm batch", ALLOCSET_DEFAULT_SIZES);
-	run->job = job;
+	zdm_run_init(&run->base, job, mcxt);
+	run->base.apply_settings = apply_settings;
+	run->base.pin_settings = pin_settings;
 	run->own_xids.mcxt = mcxt;
 	INSTR_TIME_SET_CURRENT(run->rate_since);
 	zdm_pace_init(&run->pace, FIRST_BATCH_BLOCKS, LARGEST_BATCH_BLOCKS);
@@ -99,13 +115,15 @@ create_run(const ZdmJob *job)
 }
 
 /* what a small transaction that only changes the cursor does to it */
-typedef void (*CursorChange) (ZdmRun *run, ZdmCursor *next);
+typedef void (*CursorChange) (ZdmBackfillRun *run, ZdmCursor *next);
 
 static ZdmVerdict
-change_body(ZdmRun *run, void *arg)
+change_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	ZdmCursor	next = run->cursor;
 
+	next.retries = run->base.retries;
 	(*(CursorChange *) arg) (run, &next);
 	zdm_cursor_store(&next);
 	run->cursor = next;
@@ -113,21 +131,21 @@ change_body(ZdmRun *run, void *arg)
 }
 
 static bool
-change_cursor(ZdmRun *run, CursorChange change)
+change_cursor(ZdmBackfillRun *run, CursorChange change)
 {
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
-	while ((verdict = zdm_txn(run, 0, change_body, &change, &error)) != ZDM_DONE)
+	while ((verdict = zdm_txn(&run->base, 0, change_body, &change, &error)) != ZDM_DONE)
 	{
-		if (!zdm_verdict_try_again(run, run->spec->target, verdict, error))
+		if (!zdm_verdict_try_again(&run->base, run->spec->target, verdict, error))
 			return false;
 	}
 	return true;
 }
 
 static void
-begin_sweep(ZdmRun *run, ZdmCursor *next)
+begin_sweep(ZdmBackfillRun *run, ZdmCursor *next)
 {
 	run->whole_sweep = true;
 	run->sweep_rewrites = 0;
@@ -135,34 +153,34 @@ begin_sweep(ZdmRun *run, ZdmCursor *next)
 }
 
 static void
-first_sweep(ZdmRun *run, ZdmCursor *next)
+first_sweep(ZdmBackfillRun *run, ZdmCursor *next)
 {
 	next->sweep = 1;
 	begin_sweep(run, next);
 }
 
 static void
-next_sweep(ZdmRun *run, ZdmCursor *next)
+next_sweep(ZdmBackfillRun *run, ZdmCursor *next)
 {
 	next->sweep++;
 	begin_sweep(run, next);
 }
 
 static void
-enter_proof(ZdmRun *run, ZdmCursor *next)
+enter_proof(ZdmBackfillRun *run, ZdmCursor *next)
 {
 	next->phase = ZDM_PHASE_PROOF;
 	next->seconds_left = -1;
 }
 
 static void
-store_as_is(ZdmRun *run, ZdmCursor *next)
+store_as_is(ZdmBackfillRun *run, ZdmCursor *next)
 {
 }
 
 /* Why rows are left although every row had its turns. */
 static const char *
-why_left(const ZdmRun *run)
+why_left(const ZdmBackfillRun *run)
 {
 	if (run->cursor.sweep_skipped > run->cursor.sweep_rows)
 		return "rows that other transactions keep locked (see pg_locks and pg_stat_activity for old transactions)";
@@ -172,7 +190,7 @@ why_left(const ZdmRun *run)
 
 /* Sweeps beyond max_sweeps come rarely. */
 static bool
-rest_between_sweeps(ZdmRun *run, instr_time sweep_start)
+rest_between_sweeps(ZdmBackfillRun *run, instr_time sweep_start)
 {
 	instr_time	now;
 	double		ms;
@@ -182,13 +200,13 @@ rest_between_sweeps(ZdmRun *run, instr_time sweep_start)
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, sweep_start);
 	ms = INSTR_TIME_GET_MILLISEC(now) * REST_FACTOR;
-	zdm_say_waiting(run, why_left(run));
-	return zdm_pause(run, Min(Max(ms, SHORTEST_REST_MS), LONGEST_REST_MS));
+	zdm_say_waiting(&run->base, why_left(run));
+	return zdm_pause(&run->base, Min(Max(ms, SHORTEST_REST_MS), LONGEST_REST_MS));
 }
 
 /* True when nothing is left; false when another sweep is needed. */
 static bool
-nothing_is_left(ZdmRun *run)
+nothing_is_left(ZdmBackfillRun *run)
 {
 	bool		found_nothing = run->whole_sweep && run->cursor.sweep > 1 &&
 	run->cursor.sweep_rows == 0 && run->cursor.sweep_skipped == 0;
@@ -196,9 +214,9 @@ nothing_is_left(ZdmRun *run)
 	switch (zdm_proof(run))
 	{
 		case ZDM_PROOF_CLEAN:
-			return !zdm_run_target_is_gone(run);
+			return !zdm_run_target_is_gone(&run->base);
 		case ZDM_PROOF_TOO_LONG:
-			return found_nothing && !zdm_run_target_is_gone(run);
+			return found_nothing && !zdm_run_target_is_gone(&run->base);
 		case ZDM_PROOF_LEFT:
 		case ZDM_PROOF_ENDED:
 			break;
@@ -212,7 +230,7 @@ nothing_is_left(ZdmRun *run)
  * read has changed.)
  */
 static void
-check_settling(ZdmRun *run)
+check_settling(ZdmBackfillRun *run)
 {
 	if (run->sweep_rewrites == 0 || run->sweep_rewrites * 2 < run->cursor.sweep_rows)
 		run->unsettled_sweeps = 0;
@@ -220,15 +238,15 @@ check_settling(ZdmRun *run)
 		run->unsettled_sweeps++;
 	if (run->unsettled_sweeps < MAX_UNSETTLED_SWEEPS)
 		return;
-	zdm_run_end(run, ZDM_RUN_FAILED,
-				zdm_error_make(run->batch_mcxt, ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION,
+	zdm_run_end(&run->base, ZDM_RUN_FAILED,
+				zdm_error_make(run->base.batch_mcxt, ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION,
 							   "Start it under another name with a filter that is false for a row that is right, such as \"column IS NULL\".",
 							   "rows that the backfill has written match it again: the assignment gives another value each time, or a trigger changes it"));
 }
 
 /* Sweep until nothing is left.  False when the run has ended before. */
 static bool
-sweep_until_done(ZdmRun *run)
+sweep_until_done(ZdmBackfillRun *run)
 {
 	instr_time	start;
 
@@ -241,9 +259,9 @@ sweep_until_done(ZdmRun *run)
 				return false;
 			check_settling(run);
 		}
-		if (!run->ended && nothing_is_left(run))
+		if (!run->base.ended && nothing_is_left(run))
 			return true;
-		if (run->ended || !rest_between_sweeps(run, start))
+		if (run->base.ended || !rest_between_sweeps(run, start))
 			return false;
 		INSTR_TIME_SET_CURRENT(start);
 		if (!change_cursor(run, next_sweep))
@@ -256,8 +274,9 @@ sweep_until_done(ZdmRun *run)
  * that is at work on what the backfill has left behind.
  */
 static ZdmVerdict
-analyze_body(ZdmRun *run, void *arg)
+analyze_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	char	   *name;
 
 	if (!ConditionalLockRelationOid(run->spec->target, ShareUpdateExclusiveLock))
@@ -275,33 +294,33 @@ analyze_body(ZdmRun *run, void *arg)
 
 /* The data is right without it: what keeps it from running is noted, no more. */
 static void
-analyze(ZdmRun *run)
+analyze(ZdmBackfillRun *run)
 {
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
 	if (!run->spec->analyze_after)
 		return;
-	verdict = zdm_txn(run, 0, analyze_body, NULL, &error);
+	verdict = zdm_txn(&run->base, 0, analyze_body, NULL, &error);
 	if (error)
-		zdm_note_event(run, "analyze failed", error->message);
+		zdm_note_event(&run->base, "analyze failed", error->message);
 	else if (verdict == ZDM_BUSY)
-		zdm_note_event(run, "analyze left out", "a vacuum of the table is running");
+		zdm_note_event(&run->base, "analyze left out", "a vacuum of the table is running");
 }
 
 static void
-finish(ZdmRun *run)
+finish(ZdmBackfillRun *run)
 {
 	analyze(run);
 	if (!change_cursor(run, store_as_is))
 		return;
 	if (run->quarantined == 0)
 	{
-		zdm_run_end(run, ZDM_RUN_DONE, NULL);
+		zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
 		return;
 	}
-	zdm_run_end(run, ZDM_RUN_FAILED,
-				zdm_error_make(run->batch_mcxt, ERRCODE_DATA_EXCEPTION,
+	zdm_run_end(&run->base, ZDM_RUN_FAILED,
+				zdm_error_make(run->base.batch_mcxt, ERRCODE_DATA_EXCEPTION,
 							   "The rows and their errors are in zdm.quarantine. Mend them or the expression, then use zdm.retry_job().",
 							   "all rows are converted but %d, which could not be",
 							   run->quarantined));
@@ -313,7 +332,7 @@ finish(ZdmRun *run)
  * False when the run has ended before.
  */
 static bool
-convert_all(ZdmRun *run)
+convert_all(ZdmBackfillRun *run)
 {
 	for (;;)
 	{
@@ -325,7 +344,7 @@ convert_all(ZdmRun *run)
 		if (quarantined == 0)
 			return true;
 		zdm_retry_quarantined(run);
-		if (run->ended)
+		if (run->base.ended)
 			return false;
 		if (run->quarantined == quarantined)
 			return true;
@@ -339,22 +358,22 @@ convert_all(ZdmRun *run)
 ZdmRunOutcome
 zdm_backfill_run(const ZdmJob *job)
 {
-	ZdmRun	   *run = create_run(job);
+	ZdmBackfillRun *run = create_run(job);
 
 	zdm_txn_init();
 	zdm_statement_init();
 	turn_on_wal_compression();
 	if (!load(run))
-		return run->outcome;
+		return run->base.outcome;
 
 	/* not begun, or its place is one of another cluster or of a lost leaf */
 	if (!run->leaves_known)
 		(void) change_cursor(run, first_sweep);
-	if (!run->ended)
+	if (!run->base.ended)
 		zdm_retry_quarantined(run);
-	if (!run->ended && convert_all(run))
+	if (!run->base.ended && convert_all(run))
 		finish(run);
-	if (!run->ended || run->outcome.result != ZDM_RUN_STOPPED)
-		zdm_say_working(run);
-	return run->outcome;
+	if (!run->base.ended || run->base.outcome.result != ZDM_RUN_STOPPED)
+		zdm_say_working(&run->base);
+	return run->base.outcome;
 }

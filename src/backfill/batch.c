@@ -69,7 +69,7 @@ block_range(ZdmRange *range, BlockNumber from, BlockNumber to, const ZdmCursor *
 }
 
 static LockTupleMode
-row_lock_mode(ZdmRun *run, Relation rel)
+row_lock_mode(ZdmBackfillRun *run, Relation rel)
 {
 	Bitmapset  *key = RelationGetIndexAttrBitmap(rel, INDEX_ATTR_BITMAP_KEY);
 
@@ -79,7 +79,7 @@ row_lock_mode(ZdmRun *run, Relation rel)
 
 /* Lock the free ones of the rows; the vector keeps those. */
 static void
-lock_rows(ZdmRun *run, ZdmBatch *batch, Relation rel, RowVector *vector)
+lock_rows(ZdmBackfillRun *run, ZdmBatch *batch, Relation rel, RowVector *vector)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	LockTupleMode mode = row_lock_mode(run, rel);
@@ -114,7 +114,7 @@ renew_snapshot(void)
 
 /* Rows that this run has written and that match again. */
 static void
-count_rewrites(ZdmRun *run, const RowVector *vector)
+count_rewrites(ZdmBackfillRun *run, const RowVector *vector)
 {
 	for (int i = 0; i < vector->nrows; i++)
 	{
@@ -129,7 +129,7 @@ count_rewrites(ZdmRun *run, const RowVector *vector)
  * for one that still does.
  */
 static void
-check_suppressed(ZdmRun *run, const ZdmRange *range)
+check_suppressed(ZdmBackfillRun *run, const ZdmRange *range)
 {
 	RowVector	left = {.mcxt = CurrentMemoryContext};
 
@@ -144,7 +144,7 @@ check_suppressed(ZdmRun *run, const ZdmRange *range)
 
 /* The listed form: returns the rows updated. */
 static uint64
-update_listed(ZdmRun *run, ZdmBatch *batch, Relation rel, const ZdmRange *range)
+update_listed(ZdmBackfillRun *run, ZdmBatch *batch, Relation rel, const ZdmRange *range)
 {
 	RowVector	vector = {.mcxt = CurrentMemoryContext};
 	uint64		updated = 0;
@@ -178,7 +178,7 @@ restrict_to_row(ZdmRange *range, const ZdmRowVersion *row)
 }
 
 static bool
-must_store(const ZdmRun *run, const ZdmBatch *batch)
+must_store(const ZdmBackfillRun *run, const ZdmBatch *batch)
 {
 	instr_time	now;
 
@@ -200,7 +200,7 @@ typedef struct BatchState
 } BatchState;
 
 static void
-advance(ZdmRun *run, BatchState *state)
+advance(ZdmBackfillRun *run, BatchState *state)
 {
 	ZdmBatch   *batch = state->batch;
 	ZdmCursor  *next = &state->next;
@@ -210,6 +210,7 @@ advance(ZdmRun *run, BatchState *state)
 	next->sweep_rows += batch->rows;
 	next->sweep_skipped += batch->skipped;
 	next->batches++;
+	next->retries = run->base.retries;
 	if (!batch->row)
 		zdm_cursor_advance(next, batch->to);
 	state->stored = must_store(run, batch);
@@ -218,8 +219,9 @@ advance(ZdmRun *run, BatchState *state)
 }
 
 static ZdmVerdict
-batch_body(ZdmRun *run, void *arg)
+batch_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	BatchState *state = arg;
 	ZdmBatch   *batch = state->batch;
 	Relation	rel;
@@ -268,7 +270,7 @@ ms_since(instr_time start)
 
 /* What the commit made true. */
 static void
-keep(ZdmRun *run, BatchState *state)
+keep(ZdmBackfillRun *run, BatchState *state)
 {
 	ZdmBatch   *batch = state->batch;
 
@@ -288,7 +290,7 @@ keep(ZdmRun *run, BatchState *state)
  * was done; on any other verdict nothing has changed.
  */
 ZdmVerdict
-zdm_batch(ZdmRun *run, ZdmBatch *batch, ZdmError **error)
+zdm_batch(ZdmBackfillRun *run, ZdmBatch *batch, ZdmError **error)
 {
 	BatchState	state = {.batch = batch,.next = run->cursor,.wal_before = pgWalUsage.wal_bytes};
 	ZdmVerdict	verdict;
@@ -301,7 +303,7 @@ zdm_batch(ZdmRun *run, ZdmBatch *batch, ZdmError **error)
 	if (batch->row)
 		cap *= ROW_CAP_FACTOR;
 	INSTR_TIME_SET_CURRENT(state.start);
-	verdict = zdm_txn(run, cap, batch_body, &state, error);
+	verdict = zdm_txn(&run->base, cap, batch_body, &state, error);
 	if (verdict == ZDM_DONE)
 		keep(run, &state);
 	return verdict;
@@ -339,8 +341,9 @@ collect_page(Relation rel, ListState *list)
 }
 
 static ZdmVerdict
-list_body(ZdmRun *run, void *arg)
+list_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	ListState  *list = arg;
 	Relation	rel;
 	ZdmVerdict	verdict = zdm_leaf_open(run, run->cursor.leaf, &rel);
@@ -357,14 +360,14 @@ list_body(ZdmRun *run, void *arg)
 /*
  * The rows of one page, in the cursor's stripe, whether they are still to be
  * converted or not: on one of them even the predicate may fail.  The list is
- * in run->batch_mcxt.
+ * in run->base.batch_mcxt.
  */
 ZdmVerdict
-zdm_batch_list_rows(ZdmRun *run, BlockNumber block, ZdmRowVersion **rows,
+zdm_batch_list_rows(ZdmBackfillRun *run, BlockNumber block, ZdmRowVersion **rows,
 					int *nrows, ZdmError **error)
 {
-	ListState	list = {.block = block,.vector.mcxt = run->batch_mcxt};
-	ZdmVerdict	verdict = zdm_txn(run, 0, list_body, &list, error);
+	ListState	list = {.block = block,.vector.mcxt = run->base.batch_mcxt};
+	ZdmVerdict	verdict = zdm_txn(&run->base, 0, list_body, &list, error);
 
 	*rows = list.vector.rows;
 	*nrows = list.vector.nrows;

@@ -5,7 +5,8 @@
 #ifndef ZDM_BACKFILL_BATCH_H
 #define ZDM_BACKFILL_BATCH_H
 
-#include "backfill/txn.h"
+#include "backfill/run.h"
+#include "run/txn.h"
 
 typedef struct ZdmBatch
 {
@@ -28,8 +29,8 @@ typedef struct ZdmBatch
 	TransactionId xid;
 } ZdmBatch;
 
-extern ZdmVerdict zdm_batch(ZdmRun *run, ZdmBatch *batch, ZdmError **error);
-extern ZdmVerdict zdm_batch_list_rows(ZdmRun *run, BlockNumber block,
+extern ZdmVerdict zdm_batch(ZdmBackfillRun *run, ZdmBatch *batch, ZdmError **error);
+extern ZdmVerdict zdm_batch_list_rows(ZdmBackfillRun *run, BlockNumber block,
 									  ZdmRowVersion **rows, int *nrows,
 									  ZdmError **error);
 

@@ -97,9 +97,9 @@ zdm_leaf_total_blocks(Oid target)
 }
 
 static ZdmVerdict
-check_leaf(ZdmRun *run, Relation rel)
+check_leaf(ZdmBackfillRun *run, Relation rel)
 {
-	if (rel->rd_rel->relowner != run->owner)
+	if (rel->rd_rel->relowner != run->base.owner)
 		return ZDM_OTHER_OWNER;
 	zdm_target_check_access_method(rel);
 	if (RelationGetRelid(rel) == run->cursor.leaf &&
@@ -114,7 +114,7 @@ check_leaf(ZdmRun *run, Relation rel)
  * taken the leaf out of the target.
  */
 static ZdmVerdict
-prepare_statements(ZdmRun *run, Relation rel)
+prepare_statements(ZdmBackfillRun *run, Relation rel)
 {
 	Oid			leaf = RelationGetRelid(rel);
 
@@ -139,7 +139,7 @@ prepare_statements(ZdmRun *run, Relation rel)
  * who waits for a stronger lock on it.  *rel is set on ZDM_DONE only.
  */
 ZdmVerdict
-zdm_leaf_lock(ZdmRun *run, Oid leaf, Relation *rel)
+zdm_leaf_lock(ZdmBackfillRun *run, Oid leaf, Relation *rel)
 {
 	bool		has_snapshot = ActiveSnapshotSet();
 	Relation	opened;
@@ -174,7 +174,7 @@ zdm_leaf_lock(ZdmRun *run, Oid leaf, Relation *rel)
  * older one would see of a table that was rewritten in between is nothing.
  */
 ZdmVerdict
-zdm_leaf_open(ZdmRun *run, Oid leaf, Relation *rel)
+zdm_leaf_open(ZdmBackfillRun *run, Oid leaf, Relation *rel)
 {
 	ZdmVerdict	verdict = zdm_leaf_lock(run, leaf, rel);
 
@@ -198,7 +198,7 @@ rows_per_page(Relation rel)
  * or what the stripe before has left behind.
  */
 int
-zdm_leaf_stripes(ZdmRun *run, Relation rel)
+zdm_leaf_stripes(ZdmBackfillRun *run, Relation rel)
 {
 	double		room = (100 - RelationGetFillFactor(rel, HEAP_DEFAULT_FILLFACTOR)) / 100.0;
 	int			stripes = MAX_STRIPES;

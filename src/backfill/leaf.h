@@ -5,13 +5,14 @@
 #ifndef ZDM_BACKFILL_LEAF_H
 #define ZDM_BACKFILL_LEAF_H
 
-#include "backfill/txn.h"
+#include "backfill/run.h"
+#include "run/txn.h"
 
 extern List *zdm_leaf_list(Oid target);
 extern Oid	zdm_leaf_next(Oid target, Oid after);
 extern int64 zdm_leaf_total_blocks(Oid target);
-extern ZdmVerdict zdm_leaf_lock(ZdmRun *run, Oid leaf, Relation *rel);
-extern ZdmVerdict zdm_leaf_open(ZdmRun *run, Oid leaf, Relation *rel);
-extern int	zdm_leaf_stripes(ZdmRun *run, Relation rel);
+extern ZdmVerdict zdm_leaf_lock(ZdmBackfillRun *run, Oid leaf, Relation *rel);
+extern ZdmVerdict zdm_leaf_open(ZdmBackfillRun *run, Oid leaf, Relation *rel);
+extern int	zdm_leaf_stripes(ZdmBackfillRun *run, Relation rel);
 
 #endif							/* ZDM_BACKFILL_LEAF_H */

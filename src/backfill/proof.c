@@ -19,7 +19,7 @@
 #include "backfill/leaf.h"
 #include "backfill/proof.h"
 #include "backfill/quarantine.h"
-#include "backfill/verdict.h"
+#include "run/verdict.h"
 #include "core/settings.h"
 #include "job/lock.h"
 #include "miscadmin.h"
@@ -54,7 +54,7 @@ snapshot_is_old(const ProofState *state)
 }
 
 static ZdmVerdict
-read_leaf(ZdmRun *run, ProofState *state, Relation rel)
+read_leaf(ZdmBackfillRun *run, ProofState *state, Relation rel)
 {
 	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 
@@ -82,8 +82,8 @@ read_leaf(ZdmRun *run, ProofState *state, Relation rel)
  * Lock all leaves, and do something with each.
  */
 static ZdmVerdict
-for_each_leaf(ZdmRun *run, ProofState *state, const List *leaves,
-			  ZdmVerdict (*step) (ZdmRun *run, ProofState *state, Relation rel))
+for_each_leaf(ZdmBackfillRun *run, ProofState *state, const List *leaves,
+			  ZdmVerdict (*step) (ZdmBackfillRun *run, ProofState *state, Relation rel))
 {
 	ListCell   *lc;
 
@@ -109,7 +109,7 @@ for_each_leaf(ZdmRun *run, ProofState *state, const List *leaves,
 }
 
 static ZdmVerdict
-only_lock(ZdmRun *run, ProofState *state, Relation rel)
+only_lock(ZdmBackfillRun *run, ProofState *state, Relation rel)
 {
 	return ZDM_DONE;
 }
@@ -119,8 +119,9 @@ only_lock(ZdmRun *run, ProofState *state, Relation rel)
  * rewritten in between would look empty under it.
  */
 static ZdmVerdict
-proof_body(ZdmRun *run, void *arg)
+proof_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	ProofState *state = arg;
 	List	   *leaves = zdm_leaf_list(run->spec->target);
 	ZdmVerdict	verdict = for_each_leaf(run, state, leaves, only_lock);
@@ -133,7 +134,7 @@ proof_body(ZdmRun *run, void *arg)
 
 /* Look for rows that are left. */
 ZdmProof
-zdm_proof(ZdmRun *run)
+zdm_proof(ZdmBackfillRun *run)
 {
 	ZdmVerdict	verdict;
 	ZdmError   *error;
@@ -146,15 +147,15 @@ zdm_proof(ZdmRun *run)
 		memset(&state, 0, sizeof(state));
 		INSTR_TIME_SET_CURRENT(state.start);
 		zdm_predicate_take_all();
-		verdict = zdm_txn(run, zdm_max_snapshot_age, proof_body, &state, &error);
+		verdict = zdm_txn(&run->base, zdm_max_snapshot_age, proof_body, &state, &error);
 		switch (verdict)
 		{
 			case ZDM_DONE:
 			case ZDM_GONE:
-				zdm_run_progressed(run);
+				zdm_run_progressed(&run->base);
 				return ZDM_PROOF_CLEAN;
 			case ZDM_FOUND:
-				zdm_run_progressed(run);
+				zdm_run_progressed(&run->base);
 				return ZDM_PROOF_LEFT;
 			case ZDM_SLOW:
 			case ZDM_TOO_LONG:
@@ -162,7 +163,7 @@ zdm_proof(ZdmRun *run)
 				/* a row on which the predicate fails: a sweep finds out which */
 				return verdict == ZDM_ROW_ERROR ? ZDM_PROOF_LEFT : ZDM_PROOF_TOO_LONG;
 			default:
-				if (!zdm_verdict_try_again(run, state.leaf, verdict, error))
+				if (!zdm_verdict_try_again(&run->base, state.leaf, verdict, error))
 					return ZDM_PROOF_ENDED;
 		}
 	}

@@ -15,6 +15,6 @@ typedef enum ZdmProof
 	ZDM_PROOF_ENDED				/* the run has ended */
 } ZdmProof;
 
-extern ZdmProof zdm_proof(ZdmRun *run);
+extern ZdmProof zdm_proof(ZdmBackfillRun *run);
 
 #endif							/* ZDM_BACKFILL_PROOF_H */

@@ -96,7 +96,7 @@ delete_row(int64 job_id, Oid leaf, const ZdmRowVersion *row)
 }
 
 static void
-insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, char *key,
+insert_row(ZdmBackfillRun *run, Relation rel, const ZdmRowVersion *row, char *key,
 		   const ZdmError *cause)
 {
 	static const Oid argtypes[] = {INT8OID, OIDOID, TEXTOID, TEXTOID, TIDOID,
@@ -105,7 +105,7 @@ insert_row(ZdmRun *run, Relation rel, const ZdmRowVersion *row, char *key,
 	bool		isnull[lengthof(argtypes)] = {false};
 	ZdmCatalogScope scope;
 
-	values[0] = Int64GetDatum(run->job->id);
+	values[0] = Int64GetDatum(run->base.job->id);
 	values[1] = ObjectIdGetDatum(RelationGetRelid(rel));
 	values[2] = CStringGetTextDatum(get_namespace_name(RelationGetNamespace(rel)));
 	values[3] = CStringGetTextDatum(RelationGetRelationName(rel));
@@ -133,8 +133,9 @@ typedef struct AddState
 } AddState;
 
 static ZdmVerdict
-add_body(ZdmRun *run, void *arg)
+add_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	AddState   *add = arg;
 	Relation	rel;
 	char	   *key = NULL;
@@ -142,7 +143,7 @@ add_body(ZdmRun *run, void *arg)
 
 	if (verdict != ZDM_DONE)
 		return verdict;
-	delete_row(run->job->id, add->leaf, add->row);
+	delete_row(run->base.job->id, add->leaf, add->row);
 	if (row_key(rel, add->row, &key))
 		insert_row(run, rel, add->row, key, add->cause);
 	relation_close(rel, NoLock);
@@ -154,12 +155,12 @@ add_body(ZdmRun *run, void *arg)
  * a transaction.  zdm_quarantine_load() is the caller's next step.
  */
 ZdmVerdict
-zdm_quarantine_add(ZdmRun *run, Oid leaf, const ZdmRowVersion *row,
+zdm_quarantine_add(ZdmBackfillRun *run, Oid leaf, const ZdmRowVersion *row,
 				   const ZdmError *cause, ZdmError **error)
 {
 	AddState	add = {leaf, row, cause};
 
-	return zdm_txn(run, 0, add_body, &add, error);
+	return zdm_txn(&run->base, 0, add_body, &add, error);
 }
 
 static ZdmRowVersion *
@@ -181,10 +182,10 @@ rows_from_result(int nrows)
  * storage of it, and count those of the whole job.  In a transaction.
  */
 void
-zdm_quarantine_hold_back(ZdmRun *run, Oid leaf, Oid filenode)
+zdm_quarantine_hold_back(ZdmBackfillRun *run, Oid leaf, Oid filenode)
 {
 	static const Oid argtypes[] = {INT8OID, OIDOID, OIDOID};
-	Datum		values[] = {Int64GetDatum(run->job->id), ObjectIdGetDatum(leaf),
+	Datum		values[] = {Int64GetDatum(run->base.job->id), ObjectIdGetDatum(leaf),
 	ObjectIdGetDatum(filenode)};
 	ZdmCatalogScope scope;
 	bool		isnull;
@@ -207,16 +208,16 @@ zdm_quarantine_hold_back(ZdmRun *run, Oid leaf, Oid filenode)
 static void
 load_step(void *arg)
 {
-	ZdmRun	   *run = arg;
+	ZdmBackfillRun *run = arg;
 
 	zdm_quarantine_hold_back(run, run->cursor.leaf, run->cursor.leaf_filenode);
 }
 
 /* The same for the cursor's leaf, in a transaction of its own. */
 void
-zdm_quarantine_load(ZdmRun *run)
+zdm_quarantine_load(ZdmBackfillRun *run)
 {
-	(void) zdm_run_bookkeep(run, load_step, run);
+	(void) zdm_run_bookkeep(&run->base, load_step, run);
 }
 
 typedef struct NextState
@@ -255,11 +256,11 @@ next_step(void *arg)
  * becomes; false when there is none.  In a transaction of its own.
  */
 bool
-zdm_quarantine_next(ZdmRun *run, Oid *leaf, ZdmRowVersion *row)
+zdm_quarantine_next(ZdmBackfillRun *run, Oid *leaf, ZdmRowVersion *row)
 {
-	NextState	state = {.job_id = run->job->id,.leaf = leaf,.row = row};
+	NextState	state = {.job_id = run->base.job->id,.leaf = leaf,.row = row};
 
-	return zdm_run_bookkeep(run, next_step, &state) && state.found;
+	return zdm_run_bookkeep(&run->base, next_step, &state) && state.found;
 }
 
 typedef struct RemoveState
@@ -269,19 +270,20 @@ typedef struct RemoveState
 } RemoveState;
 
 static ZdmVerdict
-remove_body(ZdmRun *run, void *arg)
+remove_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	RemoveState *remove = arg;
 
-	delete_row(run->job->id, remove->leaf, remove->row);
+	delete_row(run->base.job->id, remove->leaf, remove->row);
 	return ZDM_DONE;
 }
 
 /* Take a row out of quarantine, in a transaction. */
 ZdmVerdict
-zdm_quarantine_remove(ZdmRun *run, Oid leaf, const ZdmRowVersion *row, ZdmError **error)
+zdm_quarantine_remove(ZdmBackfillRun *run, Oid leaf, const ZdmRowVersion *row, ZdmError **error)
 {
 	RemoveState remove = {leaf, row};
 
-	return zdm_txn(run, 0, remove_body, &remove, error);
+	return zdm_txn(&run->base, 0, remove_body, &remove, error);
 }

@@ -10,24 +10,16 @@
 #include "backfill/query.h"
 #include "backfill/spec.h"
 #include "backfill/xids.h"
-#include "core/bookkeeping.h"
-#include "core/errors.h"
-#include "job/kind.h"
-#include "job/orders.h"
 #include "portability/instr_time.h"
+#include "run/run.h"
 #include "throttle/pace.h"
 
-typedef struct ZdmRun
+typedef struct ZdmBackfillRun
 {
-	const ZdmJob *job;
+	ZdmRun		base;			/* first: a step is given this */
 	ZdmBackfillSpec *spec;
-	Oid			owner;
 	ZdmCursor	cursor;			/* as last committed */
 	ZdmPace		pace;
-	ZdmJobOrders orders;		/* as last read */
-
-	MemoryContext run_mcxt;		/* life of the run */
-	MemoryContext batch_mcxt;	/* reset with every batch */
 
 	bool		leaves_known;	/* the cursor's leaf is one of the target's */
 	Oid			next_leaf;
@@ -55,27 +47,11 @@ typedef struct ZdmRun
 	/* after a row error: no batch larger than this until it is behind us */
 	int			suspect_blocks;
 
-	/* waiting */
-	bool		told_waiting;	/* zdm.job.waiting_for is set */
-	bool		told_progress;	/* this start of the worker was not fruitless */
-	int			tries;			/* of the current step, in a row, without
-								 * success */
-
 	/* rates */
 	instr_time	rate_since;		/* of the interval not yet in pace's rates */
 	double		rate_rows;
 	double		rate_blocks;
 	instr_time	stored_at;		/* when the cursor was last written */
-
-	ZdmRunOutcome outcome;		/* set by whoever ends the run */
-	bool		ended;
-} ZdmRun;
-
-extern void zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error);
-extern void zdm_run_look_around(ZdmRun *run);
-extern bool zdm_run_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
-extern bool zdm_run_try_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
-extern const char *zdm_run_ask(ZdmRun *run, const char *sql, Oid relation,
-							   const char *otherwise);
+} ZdmBackfillRun;
 
 #endif							/* ZDM_BACKFILL_RUN_H */

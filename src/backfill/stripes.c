@@ -22,7 +22,7 @@
 
 #include "access/transam.h"
 #include "backfill/leaf.h"
-#include "backfill/pause.h"
+#include "run/pause.h"
 #include "backfill/stripes.h"
 #include "core/catalog.h"
 #include "access/relation.h"
@@ -45,7 +45,7 @@
 
 /* At the start of a run. */
 void
-zdm_stripes_init(ZdmRun *run)
+zdm_stripes_init(ZdmBackfillRun *run)
 {
 	run->window_blocks = FIRST_WINDOW_BLOCKS;
 	run->stripe_xid = run->this_stripe_xid = InvalidTransactionId;
@@ -54,7 +54,7 @@ zdm_stripes_init(ZdmRun *run)
 
 /* The sweep has entered a leaf that is worth that many stripes. */
 void
-zdm_stripes_begin_leaf(ZdmRun *run, int leaf_stripes)
+zdm_stripes_begin_leaf(ZdmBackfillRun *run, int leaf_stripes)
 {
 	run->leaf_stripes = run->cursor.sweep > 1 ? 1 : leaf_stripes;
 	run->stripe_xid = run->this_stripe_xid = InvalidTransactionId;
@@ -81,18 +81,18 @@ compare_horizon(void *arg)
 }
 
 static bool
-horizon_has_passed(ZdmRun *run, TransactionId xid)
+horizon_has_passed(ZdmBackfillRun *run, TransactionId xid)
 {
 	HorizonState state = {.leaf = run->cursor.leaf,.xid = xid};
 
-	return zdm_run_try_bookkeep(run, compare_horizon, &state) && state.passed;
+	return zdm_run_try_bookkeep(&run->base, compare_horizon, &state) && state.passed;
 }
 
 static void
-set_note(ZdmRun *run, const char *note)
+set_note(ZdmBackfillRun *run, const char *note)
 {
-	run->cursor.note = note ? MemoryContextStrdup(run->run_mcxt, note) : NULL;
-	zdm_note_event(run, "striping", note ? note : "on again: the xmin horizon moves");
+	run->cursor.note = note ? MemoryContextStrdup(run->base.run_mcxt, note) : NULL;
+	zdm_note_event(&run->base, "striping", note ? note : "on again: the xmin horizon moves");
 }
 
 /*
@@ -100,7 +100,7 @@ set_note(ZdmRun *run, const char *note)
  * transaction.
  */
 bool
-zdm_stripes_begin_window(ZdmRun *run)
+zdm_stripes_begin_window(ZdmBackfillRun *run)
 {
 	ZdmCursor  *cursor = &run->cursor;
 	BlockNumber left = cursor->leaf_blocks - cursor->window_start;
@@ -123,7 +123,7 @@ zdm_stripes_begin_window(ZdmRun *run)
 
 /* Does the next batch begin a stripe that follows another? */
 bool
-zdm_stripes_must_check_horizon(const ZdmRun *run)
+zdm_stripes_must_check_horizon(const ZdmBackfillRun *run)
 {
 	return run->cursor.stripe > 0 &&
 		run->cursor.next_block == run->cursor.window_start &&
@@ -132,9 +132,9 @@ zdm_stripes_must_check_horizon(const ZdmRun *run)
 
 /* Who holds the horizon back, in words. */
 static const char *
-describe_horizon_holder(ZdmRun *run)
+describe_horizon_holder(ZdmBackfillRun *run)
 {
-	return zdm_run_ask(run,
+	return zdm_run_ask(&run->base,
 					   "SELECT format('off: the xmin horizon is held by %s', who) FROM ("
 					   " SELECT format('process %s (%s, %s, transaction since %s)', pid,"
 					   "        coalesce(nullif(application_name, ''), backend_type), state, xact_start) AS who,"
@@ -152,7 +152,7 @@ describe_horizon_holder(ZdmRun *run)
 
 /* Do the rest of the window without stripes: more rows a page than before. */
 static void
-unstripe_window(ZdmRun *run)
+unstripe_window(ZdmBackfillRun *run)
 {
 	zdm_pace_shrink(&run->pace, run->cursor.stripes);
 	run->cursor.stripes = 1;
@@ -166,7 +166,7 @@ unstripe_window(ZdmRun *run)
  * striping up for now.  False when the run has to end.
  */
 bool
-zdm_stripes_wait_for_horizon(ZdmRun *run)
+zdm_stripes_wait_for_horizon(ZdmBackfillRun *run)
 {
 	if (run->horizon_wait_ms == 0)
 		run->window_blocks = Min(run->window_blocks * 2, LARGEST_WINDOW_BLOCKS);
@@ -178,12 +178,12 @@ zdm_stripes_wait_for_horizon(ZdmRun *run)
 		return true;
 	}
 	run->horizon_wait_ms += HORIZON_POLL_MS;
-	return zdm_pause(run, HORIZON_POLL_MS);
+	return zdm_pause(&run->base, HORIZON_POLL_MS);
 }
 
 /* What the window has shown about the leaf. */
 static void
-judge_window(ZdmRun *run)
+judge_window(ZdmBackfillRun *run)
 {
 	if (run->late_rows < HOT_SAMPLE_ROWS ||
 		run->late_hot >= run->late_rows * HOT_USELESS_SHARE)
@@ -197,7 +197,7 @@ judge_window(ZdmRun *run)
  * the window that began at window_before.
  */
 void
-zdm_stripes_after_batch(ZdmRun *run, const ZdmBatch *batch, int stripe_before,
+zdm_stripes_after_batch(ZdmBackfillRun *run, const ZdmBatch *batch, int stripe_before,
 						BlockNumber window_before)
 {
 	ZdmCursor  *cursor = &run->cursor;

@@ -15,11 +15,11 @@
 #include "access/relation.h"
 #include "backfill/batch.h"
 #include "backfill/leaf.h"
-#include "backfill/pause.h"
+#include "run/pause.h"
 #include "backfill/quarantine.h"
 #include "backfill/stripes.h"
 #include "backfill/sweep.h"
-#include "backfill/verdict.h"
+#include "run/verdict.h"
 #include "catalog/pg_class.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
@@ -42,8 +42,9 @@ typedef struct EnterState
 } EnterState;
 
 static ZdmVerdict
-enter_body(ZdmRun *run, void *arg)
+enter_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	EnterState *enter = arg;
 	ZdmCursor	next = run->cursor;
 	Relation	rel;
@@ -69,7 +70,7 @@ enter_body(ZdmRun *run, void *arg)
  * gone is entered as an empty one.
  */
 static bool
-enter_leaf(ZdmRun *run, Oid leaf, bool again)
+enter_leaf(ZdmBackfillRun *run, Oid leaf, bool again)
 {
 	EnterState	enter = {.leaf = leaf,.again = again};
 	ZdmVerdict	verdict;
@@ -77,7 +78,7 @@ enter_leaf(ZdmRun *run, Oid leaf, bool again)
 
 	for (;;)
 	{
-		verdict = zdm_txn(run, 0, enter_body, &enter, &error);
+		verdict = zdm_txn(&run->base, 0, enter_body, &enter, &error);
 		if (verdict == ZDM_DONE)
 			break;
 		if (verdict == ZDM_GONE)
@@ -85,18 +86,19 @@ enter_leaf(ZdmRun *run, Oid leaf, bool again)
 			zdm_cursor_begin_leaf(&run->cursor, leaf, InvalidOid, 0);
 			return true;
 		}
-		if (!zdm_verdict_try_again(run, leaf, verdict, error))
+		if (!zdm_verdict_try_again(&run->base, leaf, verdict, error))
 			return false;
 	}
-	zdm_run_progressed(run);
+	zdm_run_progressed(&run->base);
 	zdm_quarantine_load(run);
 	zdm_stripes_begin_leaf(run, enter.stripes);
 	return true;
 }
 
 static ZdmVerdict
-stripes_body(ZdmRun *run, void *arg)
+stripes_body(ZdmRun *base, void *arg)
 {
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
 	Relation	rel;
 	ZdmVerdict	verdict = zdm_leaf_open(run, run->cursor.leaf, &rel);
 
@@ -110,7 +112,7 @@ stripes_body(ZdmRun *run, void *arg)
 
 /* A new process goes on inside a leaf that another one has entered. */
 static bool
-resume_leaf(ZdmRun *run)
+resume_leaf(ZdmBackfillRun *run)
 {
 	ZdmVerdict	verdict;
 	ZdmError   *error;
@@ -118,14 +120,14 @@ resume_leaf(ZdmRun *run)
 
 	for (;;)
 	{
-		verdict = zdm_txn(run, 0, stripes_body, &stripes, &error);
+		verdict = zdm_txn(&run->base, 0, stripes_body, &stripes, &error);
 		if (verdict == ZDM_DONE)
 			break;
 		if (verdict == ZDM_REWRITTEN)
 			return enter_leaf(run, run->cursor.leaf, true);
 		if (verdict == ZDM_GONE)
 			break;				/* the next batch finds out, too */
-		if (!zdm_verdict_try_again(run, run->cursor.leaf, verdict, error))
+		if (!zdm_verdict_try_again(&run->base, run->cursor.leaf, verdict, error))
 			return false;
 	}
 	zdm_quarantine_load(run);
@@ -134,7 +136,7 @@ resume_leaf(ZdmRun *run)
 }
 
 static void
-note_rate(ZdmRun *run, double rows, double blocks)
+note_rate(ZdmBackfillRun *run, double rows, double blocks)
 {
 	instr_time	now;
 	instr_time	elapsed;
@@ -160,7 +162,7 @@ note_rate(ZdmRun *run, double rows, double blocks)
 
 /* After a batch that was committed: bookkeeping in memory, then the pause. */
 static void
-after_batch(ZdmRun *run, const ZdmBatch *batch, int stripe_before,
+after_batch(ZdmBackfillRun *run, const ZdmBatch *batch, int stripe_before,
 			BlockNumber window_before)
 {
 	ZdmPaceSample sample = {.units = batch->to - batch->from,.rows = batch->rows,
@@ -168,9 +170,9 @@ after_batch(ZdmRun *run, const ZdmBatch *batch, int stripe_before,
 	ZdmPaceTarget target;
 	int			stripes = run->cursor.stripes;
 
-	zdm_run_progressed(run);
-	zdm_say_progress(run);
-	zdm_pause_target(run, &target);
+	zdm_run_progressed(&run->base);
+	zdm_say_progress(&run->base);
+	zdm_pause_target(&run->base, &target);
 	if (run->suspect_blocks > 0)
 		run->suspect_blocks = run->suspect_blocks * 2 < run->pace.size ?
 			run->suspect_blocks * 2 : 0;
@@ -178,12 +180,12 @@ after_batch(ZdmRun *run, const ZdmBatch *batch, int stripe_before,
 		zdm_pace_adjust(&run->pace, &sample, &target);
 	zdm_stripes_after_batch(run, batch, stripe_before, window_before);
 	note_rate(run, batch->rows, (double) (batch->to - batch->from) / stripes);
-	(void) zdm_pause_for_duty(run, &sample);
+	(void) zdm_pause_for_duty(&run->base, &sample);
 }
 
 /* Put a row into quarantine. */
 static void
-quarantine(ZdmRun *run, Oid leaf, const ZdmRowVersion *row, const ZdmError *cause)
+quarantine(ZdmBackfillRun *run, Oid leaf, const ZdmRowVersion *row, const ZdmError *cause)
 {
 	ZdmVerdict	verdict;
 	ZdmError   *error;
@@ -192,7 +194,7 @@ quarantine(ZdmRun *run, Oid leaf, const ZdmRowVersion *row, const ZdmError *caus
 	{
 		if (verdict == ZDM_GONE || verdict == ZDM_REWRITTEN)
 			return;
-		if (!zdm_verdict_try_again(run, leaf, verdict, error))
+		if (!zdm_verdict_try_again(&run->base, leaf, verdict, error))
 			return;
 	}
 }
@@ -206,7 +208,7 @@ typedef enum RowFate
 
 /* One row by itself. */
 static RowFate
-try_row(ZdmRun *run, Oid leaf, const ZdmRowVersion *row)
+try_row(ZdmBackfillRun *run, Oid leaf, const ZdmRowVersion *row)
 {
 	ZdmBatch	batch = {.leaf = leaf,.from = ItemPointerGetBlockNumber(&row->tid),.row = row};
 	ZdmVerdict	verdict;
@@ -217,7 +219,7 @@ try_row(ZdmRun *run, Oid leaf, const ZdmRowVersion *row)
 	switch (verdict)
 	{
 		case ZDM_DONE:
-			zdm_run_progressed(run);
+			zdm_run_progressed(&run->base);
 			return ROW_SETTLED;
 		case ZDM_TOO_LONG:
 			error->message = "the row took longer than ten times zdm.max_batch_time";
@@ -230,9 +232,9 @@ try_row(ZdmRun *run, Oid leaf, const ZdmRowVersion *row)
 		case ZDM_REWRITTEN:
 			return ROW_SETTLED;
 		case ZDM_ROWS_LOCKED:
-			if (run->tries >= LISTED_TRIES)
+			if (run->base.tries >= LISTED_TRIES)
 			{
-				run->tries = 0;
+				run->base.tries = 0;
 				run->cursor.sweep_skipped++;
 				return ROW_SETTLED;
 			}
@@ -240,28 +242,28 @@ try_row(ZdmRun *run, Oid leaf, const ZdmRowVersion *row)
 		default:
 			break;
 	}
-	(void) zdm_verdict_try_again(run, leaf, verdict, error);
+	(void) zdm_verdict_try_again(&run->base, leaf, verdict, error);
 	return ROW_AGAIN;
 }
 
 static RowFate
-do_row(ZdmRun *run, Oid leaf, const ZdmRowVersion *row)
+do_row(ZdmBackfillRun *run, Oid leaf, const ZdmRowVersion *row)
 {
 	RowFate		fate = ROW_AGAIN;
 
-	while (fate == ROW_AGAIN && !run->ended)
+	while (fate == ROW_AGAIN && !run->base.ended)
 		fate = try_row(run, leaf, row);
 	return fate;
 }
 
 /* End the run when more rows are in quarantine than it may hold. */
 static void
-enforce_quarantine_limit(ZdmRun *run)
+enforce_quarantine_limit(ZdmBackfillRun *run)
 {
-	if (run->ended || run->quarantined <= run->spec->max_quarantine)
+	if (run->base.ended || run->quarantined <= run->spec->max_quarantine)
 		return;
-	zdm_run_end(run, ZDM_RUN_FAILED,
-				zdm_error_make(run->batch_mcxt, ERRCODE_DATA_EXCEPTION,
+	zdm_run_end(&run->base, ZDM_RUN_FAILED,
+				zdm_error_make(run->base.batch_mcxt, ERRCODE_DATA_EXCEPTION,
 							   "The rows and their errors are in zdm.quarantine. Mend them or the expression, then use zdm.retry_job(). The limit is max_quarantine of zdm.start_backfill().",
 							   "%d rows could not be converted, more than max_quarantine = %d",
 							   run->quarantined, run->spec->max_quarantine));
@@ -269,7 +271,7 @@ enforce_quarantine_limit(ZdmRun *run)
 
 /* Move the cursor over a batch's pages, with skipped rows left behind. */
 static ZdmVerdict
-pass_over(ZdmRun *run, ZdmBatch *batch, uint64 skipped, ZdmError **error)
+pass_over(ZdmBackfillRun *run, ZdmBatch *batch, uint64 skipped, ZdmError **error)
 {
 	batch->pass = true;
 	batch->check_horizon = false;
@@ -279,7 +281,7 @@ pass_over(ZdmRun *run, ZdmBatch *batch, uint64 skipped, ZdmError **error)
 
 /* A page on which a batch fails: each row by itself, then past it. */
 static ZdmVerdict
-do_page_by_rows(ZdmRun *run, ZdmBatch *batch, ZdmError **error)
+do_page_by_rows(ZdmBackfillRun *run, ZdmBatch *batch, ZdmError **error)
 {
 	ZdmRowVersion *rows;
 	int			nrows;
@@ -287,20 +289,20 @@ do_page_by_rows(ZdmRun *run, ZdmBatch *batch, ZdmError **error)
 
 	if (verdict != ZDM_DONE)
 		return verdict;
-	for (int i = 0; i < nrows && !run->ended; i++)
+	for (int i = 0; i < nrows && !run->base.ended; i++)
 	{
-		if (do_row(run, run->cursor.leaf, &rows[i]) != ROW_QUARANTINED || run->ended)
+		if (do_row(run, run->cursor.leaf, &rows[i]) != ROW_QUARANTINED || run->base.ended)
 			continue;
 		zdm_quarantine_load(run);
 		enforce_quarantine_limit(run);
 	}
-	if (run->ended)
+	if (run->base.ended)
 		return ZDM_STOP;
 	return pass_over(run, batch, 0, error);
 }
 
 static void
-next_batch(ZdmRun *run, ZdmBatch *batch)
+next_batch(ZdmBackfillRun *run, ZdmBatch *batch)
 {
 	ZdmCursor  *cursor = &run->cursor;
 	int			size = run->pace.size;
@@ -320,25 +322,25 @@ next_batch(ZdmRun *run, ZdmBatch *batch)
  * verdict of that.
  */
 static ZdmVerdict
-mend_batch(ZdmRun *run, ZdmBatch *batch, ZdmVerdict verdict, ZdmError **error)
+mend_batch(ZdmBackfillRun *run, ZdmBatch *batch, ZdmVerdict verdict, ZdmError **error)
 {
 	BlockNumber blocks = batch->to - batch->from;
 
 	switch (verdict)
 	{
 		case ZDM_ROWS_LOCKED:
-			run->cursor.retries++;
+			run->base.retries++;
 			if (!batch->listed)
 			{
 				batch->listed = true;
 				return zdm_batch(run, batch, error);
 			}
-			if (run->tries >= LISTED_TRIES)
+			if (run->base.tries >= LISTED_TRIES)
 				return pass_over(run, batch, 1, error);
 			return verdict;
 		case ZDM_TOO_LONG:
 		case ZDM_ROW_ERROR:
-			run->cursor.retries++;
+			run->base.retries++;
 			if (blocks == 1)
 				return do_page_by_rows(run, batch, error);
 			if (verdict == ZDM_TOO_LONG)
@@ -352,7 +354,7 @@ mend_batch(ZdmRun *run, ZdmBatch *batch, ZdmVerdict verdict, ZdmError **error)
 
 /* One batch, whatever comes.  False when the run has ended. */
 static bool
-sweep_batch(ZdmRun *run)
+sweep_batch(ZdmBackfillRun *run)
 {
 	int			stripe_before = run->cursor.stripe;
 	BlockNumber window_before = run->cursor.window_start;
@@ -360,8 +362,8 @@ sweep_batch(ZdmRun *run)
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
-	MemoryContextReset(run->batch_mcxt);
-	if (!zdm_pause(run, 0))
+	MemoryContextReset(run->base.batch_mcxt);
+	if (!zdm_pause(&run->base, 0))
 		return false;
 	next_batch(run, &batch);
 	verdict = zdm_batch(run, &batch, &error);
@@ -372,26 +374,26 @@ sweep_batch(ZdmRun *run)
 	{
 		case ZDM_DONE:
 			after_batch(run, &batch, stripe_before, window_before);
-			return !run->ended;
+			return !run->base.ended;
 		case ZDM_TOO_LONG:
 		case ZDM_ROW_ERROR:
-			return !run->ended;
+			return !run->base.ended;
 		case ZDM_HORIZON:
 			return zdm_stripes_wait_for_horizon(run);
 		case ZDM_REWRITTEN:
-			zdm_note_event(run, "rewritten", "the table has new storage; its sweep starts over");
+			zdm_note_event(&run->base, "rewritten", "the table has new storage; its sweep starts over");
 			return enter_leaf(run, run->cursor.leaf, true);
 		case ZDM_GONE:
 			run->cursor.window_start = run->cursor.window_end = run->cursor.leaf_blocks;
-			return !zdm_run_target_is_gone(run);
+			return !zdm_run_target_is_gone(&run->base);
 		default:
-			return !run->ended && zdm_verdict_try_again(run, run->cursor.leaf, verdict, error);
+			return !run->base.ended && zdm_verdict_try_again(&run->base, run->cursor.leaf, verdict, error);
 	}
 }
 
 /* From the cursor to the end of its leaf. */
 static bool
-sweep_leaf(ZdmRun *run)
+sweep_leaf(ZdmBackfillRun *run)
 {
 	ZdmCursor  *cursor = &run->cursor;
 
@@ -408,15 +410,15 @@ sweep_leaf(ZdmRun *run)
 static void
 find_next_leaf(void *arg)
 {
-	ZdmRun	   *run = arg;
+	ZdmBackfillRun *run = arg;
 
 	run->next_leaf = zdm_leaf_next(run->spec->target, run->cursor.leaf);
 }
 
 static Oid
-next_leaf(ZdmRun *run)
+next_leaf(ZdmBackfillRun *run)
 {
-	return zdm_run_bookkeep(run, find_next_leaf, run) ? run->next_leaf : InvalidOid;
+	return zdm_run_bookkeep(&run->base, find_next_leaf, run) ? run->next_leaf : InvalidOid;
 }
 
 /*
@@ -424,7 +426,7 @@ next_leaf(ZdmRun *run)
  * ended before.
  */
 bool
-zdm_sweep(ZdmRun *run)
+zdm_sweep(ZdmBackfillRun *run)
 {
 	Oid			leaf;
 
@@ -437,18 +439,18 @@ zdm_sweep(ZdmRun *run)
 		if (!enter_leaf(run, leaf, false) || !sweep_leaf(run))
 			return false;
 	}
-	return !run->ended && !zdm_run_target_is_gone(run);
+	return !run->base.ended && !zdm_run_target_is_gone(&run->base);
 }
 
 static void
-remove_quarantined(ZdmRun *run, Oid leaf, const ZdmRowVersion *row)
+remove_quarantined(ZdmBackfillRun *run, Oid leaf, const ZdmRowVersion *row)
 {
 	ZdmError   *error;
 	ZdmVerdict	verdict;
 
 	while ((verdict = zdm_quarantine_remove(run, leaf, row, &error)) != ZDM_DONE)
 	{
-		if (!zdm_verdict_try_again(run, leaf, verdict, error))
+		if (!zdm_verdict_try_again(&run->base, leaf, verdict, error))
 			return;
 	}
 }
@@ -458,20 +460,20 @@ remove_quarantined(ZdmRun *run, Oid leaf, const ZdmRowVersion *row)
  * changed leaves it; what still fails stays, with what is said of it now.
  */
 void
-zdm_retry_quarantined(ZdmRun *run)
+zdm_retry_quarantined(ZdmBackfillRun *run)
 {
 	Oid			leaf = InvalidOid;
 	ZdmRowVersion row = {0};
 
 	zdm_predicate_hold_back(NULL, 0);
-	while (!run->ended && zdm_quarantine_next(run, &leaf, &row))
+	while (!run->base.ended && zdm_quarantine_next(run, &leaf, &row))
 	{
-		MemoryContextReset(run->batch_mcxt);
+		MemoryContextReset(run->base.batch_mcxt);
 		if (do_row(run, leaf, &row) == ROW_SETTLED)
 			remove_quarantined(run, leaf, &row);
-		(void) zdm_pause(run, 0);
+		(void) zdm_pause(&run->base, 0);
 	}
-	if (run->ended)
+	if (run->base.ended)
 		return;
 	zdm_quarantine_load(run);
 	enforce_quarantine_limit(run);

@@ -7,7 +7,7 @@
 
 #include "backfill/run.h"
 
-extern bool zdm_sweep(ZdmRun *run);
-extern void zdm_retry_quarantined(ZdmRun *run);
+extern bool zdm_sweep(ZdmBackfillRun *run);
+extern void zdm_retry_quarantined(ZdmBackfillRun *run);
 
 #endif							/* ZDM_BACKFILL_SWEEP_H */

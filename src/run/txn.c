@@ -1,16 +1,16 @@
 /*
  * txn.c
- *	  One transaction of a running backfill, and what came of it.
+ *	  One transaction of a running job, and what came of it.
  *
  * Every transaction runs as the owner of the target, read committed and
- * read-write, with the settings of the submit, whatever role settings,
- * database settings or triggers that ran before made of the session.  A timer
+ * read-write, whatever role settings, database settings or triggers that ran
+ * before made of the session; a kind adds settings of its own.  A timer
  * of our own caps it: statement_timeout does nothing in a worker.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "backfill/txn.h"
+#include "run/txn.h"
 #include "core/identity.h"
 #include "core/settings.h"
 #include "miscadmin.h"
@@ -38,7 +38,7 @@ reach_cap(void)
 	SetLatch(MyLatch);
 }
 
-/* Once in a process that runs backfills. */
+/* Once in a process that runs a job. */
 void
 zdm_txn_init(void)
 {
@@ -62,7 +62,7 @@ stop_cap(void)
 }
 
 static void
-pin_batch_settings(const ZdmBackfillSpec *spec)
+pin_settings(ZdmRun *run)
 {
 	char		lock_timeout[16];
 
@@ -80,19 +80,21 @@ pin_batch_settings(const ZdmBackfillSpec *spec)
 	zdm_pin_setting("synchronous_commit", "off");
 	zdm_pin_setting("row_security", "off");
 	zdm_pin_setting("jit", "off");
-	zdm_pin_setting("session_replication_role",
-					spec->fire_triggers ? "origin" : "replica");
+	if (run->pin_settings)
+		run->pin_settings(run);
 }
 
 static void
 begin(ZdmRun *run, int cap_ms)
 {
-	zdm_spec_apply_settings(run->spec);
+	if (run->apply_settings)
+		run->apply_settings(run);
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	pin_batch_settings(run->spec);
+	pin_settings(run);
 	zdm_identity_enter(run->owner);
-	pgstat_report_activity(STATE_RUNNING, run->spec->set_clause);
+	if (run->activity)
+		pgstat_report_activity(STATE_RUNNING, run->activity);
 	start_cap(cap_ms);
 }
 

@@ -1,11 +1,11 @@
 /*
  * run.c
- *	  A backfill while it runs: its end, and its bookkeeping between batches.
+ *	  A job while it runs: its end, and its bookkeeping between transactions.
  */
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "backfill/run.h"
+#include "run/run.h"
 #include "catalog/pg_type.h"
 #include "core/bookkeeping.h"
 #include "core/catalog.h"
@@ -37,6 +37,16 @@ copy_error(const ZdmError *error)
 	copy->hint = copy_text(error->hint);
 	copy->context = copy_text(error->context);
 	return copy;
+}
+
+/* mcxt lasts as long as the run. */
+void
+zdm_run_init(ZdmRun *run, const ZdmJob *job, MemoryContext mcxt)
+{
+	run->job = job;
+	run->owner = job->owner_id;
+	run->run_mcxt = mcxt;
+	run->batch_mcxt = AllocSetContextCreate(mcxt, "zdm batch", ALLOCSET_DEFAULT_SIZES);
 }
 
 /* End the run; error may be NULL. */

@@ -1,11 +1,12 @@
 /*
  * pause.h
- *	  Between two transactions of a backfill: pausing, waiting, leaving.
+ *	  Between two transactions of a job: pausing, waiting, leaving.
  */
-#ifndef ZDM_BACKFILL_PAUSE_H
-#define ZDM_BACKFILL_PAUSE_H
+#ifndef ZDM_RUN_PAUSE_H
+#define ZDM_RUN_PAUSE_H
 
-#include "backfill/run.h"
+#include "run/run.h"
+#include "throttle/pace.h"
 
 extern bool zdm_pause(ZdmRun *run, double ms);
 extern bool zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample);
@@ -15,4 +16,4 @@ extern void zdm_say_working(ZdmRun *run);
 extern void zdm_say_progress(ZdmRun *run);
 extern void zdm_note_event(ZdmRun *run, const char *event, const char *message);
 
-#endif							/* ZDM_BACKFILL_PAUSE_H */
+#endif							/* ZDM_RUN_PAUSE_H */

@@ -9,8 +9,8 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "backfill/pause.h"
-#include "backfill/verdict.h"
+#include "run/pause.h"
+#include "run/verdict.h"
 #include "core/catalog.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -41,7 +41,7 @@ look_for_target(void *arg)
 bool
 zdm_run_target_is_gone(ZdmRun *run)
 {
-	TargetState state = {.target = run->spec->target};
+	TargetState state = {.target = run->job->target};
 
 	if (!zdm_run_bookkeep(run, look_for_target, &state))
 		return true;
@@ -77,7 +77,7 @@ static bool
 wait_for(ZdmRun *run, double longest_ms, const char *what, const char *detail)
 {
 	run->tries++;
-	run->cursor.retries++;
+	run->retries++;
 	if (run->tries == TELL_AFTER_TRIES)
 		zdm_say_waiting(run, psprintf("%s%s", what, detail));
 	return zdm_pause(run, backoff_ms(run, longest_ms));

@@ -1,6 +1,6 @@
 /*
  * pause.c
- *	  Between two transactions of a backfill: pausing, waiting, leaving.
+ *	  Between two transactions of a job: pausing, waiting, leaving.
  *
  * No snapshot and no relation lock is held here.  Every wait is short enough
  * to see within a fraction of a second that the job was paused or cancelled,
@@ -10,7 +10,7 @@
 
 #include <math.h>
 
-#include "backfill/pause.h"
+#include "run/pause.h"
 #include "core/identity.h"
 #include "core/settings.h"
 #include "miscadmin.h"

@@ -1,11 +1,11 @@
 /*
  * txn.h
- *	  One transaction of a running backfill, and what came of it.
+ *	  One transaction of a running job, and what came of it.
  */
-#ifndef ZDM_BACKFILL_TXN_H
-#define ZDM_BACKFILL_TXN_H
+#ifndef ZDM_RUN_TXN_H
+#define ZDM_RUN_TXN_H
 
-#include "backfill/run.h"
+#include "run/run.h"
 
 typedef enum ZdmVerdict
 {
@@ -39,4 +39,4 @@ extern void zdm_txn_init(void);
 extern ZdmVerdict zdm_txn(ZdmRun *run, int cap_ms, ZdmTxnBody body, void *arg,
 						  ZdmError **error);
 
-#endif							/* ZDM_BACKFILL_TXN_H */
+#endif							/* ZDM_RUN_TXN_H */

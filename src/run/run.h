@@ -1,0 +1,48 @@
+/*
+ * run.h
+ *	  A job while it runs: what every kind of job has.
+ *
+ * A kind's own state begins with a ZdmRun.
+ */
+#ifndef ZDM_RUN_RUN_H
+#define ZDM_RUN_RUN_H
+
+#include "core/bookkeeping.h"
+#include "core/errors.h"
+#include "job/kind.h"
+#include "job/orders.h"
+
+typedef struct ZdmRun
+{
+	const ZdmJob *job;
+	Oid			owner;			/* as whom its transactions run */
+	ZdmJobOrders orders;		/* as last read */
+
+	MemoryContext run_mcxt;		/* life of the run */
+	MemoryContext batch_mcxt;	/* reset with every batch */
+
+	/* of every transaction; each may be NULL */
+	const char *activity;		/* what pg_stat_activity shows as its query */
+	void		(*apply_settings) (struct ZdmRun *run); /* before it begins */
+	void		(*pin_settings) (struct ZdmRun *run);	/* for it alone */
+
+	/* waiting */
+	bool		told_waiting;	/* zdm.job.waiting_for is set */
+	bool		told_progress;	/* this start of the worker was not fruitless */
+	int			tries;			/* of the current step, in a row, without
+								 * success */
+	int64		retries;		/* steps that had to be tried again */
+
+	ZdmRunOutcome outcome;		/* set by whoever ends the run */
+	bool		ended;
+} ZdmRun;
+
+extern void zdm_run_init(ZdmRun *run, const ZdmJob *job, MemoryContext mcxt);
+extern void zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error);
+extern void zdm_run_look_around(ZdmRun *run);
+extern bool zdm_run_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
+extern bool zdm_run_try_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
+extern const char *zdm_run_ask(ZdmRun *run, const char *sql, Oid relation,
+							   const char *otherwise);
+
+#endif							/* ZDM_RUN_RUN_H */
