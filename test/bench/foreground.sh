@@ -3,7 +3,8 @@
 # What belongs here: the part "foreground". Source it after methods.sh. The load reads by id (6 of 10),
 # updates by id (3) and inserts filled rows (1). Its rate is fixed and latency counts from the moment
 # a transaction was due: a load that waits for answers would hide every stall. "one core busy" is no
-# backfill but a program that only computes: what the load feels of that is the processor's share.
+# backfill but a program that only computes: what the load feels of that is the processor's share. "core and
+# WAL" also writes what zdm wrote in its run, to no table: the least that a backfill of that speed can cost.
 # max_wal_size is raised from the default, which at the rate of any of these methods means a checkpoint every
 # few seconds. METHODS="none zdm" selects.
 
@@ -39,6 +40,7 @@ foreground_run() {
 	case $method in
 		none) sleep $IDLE_SECONDS ;;
 		busy) perl -e '$end = time + $ARGV[0]; 1 while time < $end' $IDLE_SECONDS ;;
+		wal) server_psql main -c "CALL write_wal($zdm_wal, $zdm_seconds)" ;;
 		*) run_method "$method" ;;
 	esac
 	end=$(date +%s.%N)
@@ -46,8 +48,12 @@ foreground_run() {
 	kill $pid 2>/dev/null || die "pgbench:" "$(cat "$log-out")"
 	wait $pid 2>/dev/null || true
 	seconds=$(perl -e 'printf "%.2f", $ARGV[1] - $ARGV[0]' "$start" "$end")
+	if [ "$method" = zdm ]; then
+		zdm_seconds=$seconds
+		zdm_wal=$(sql_value "SELECT wal_bytes FROM zdm.backfills ORDER BY job_id DESC LIMIT 1")
+	fi
 	read -r count p50 p95 p99 max < <(perl test/bench/latency.pl "$start" "$end" "$log".[0-9]*)
-	case $method in none | busy) ;; *) check_filled "$method" ;; esac
+	case $method in none | busy | wal) ;; *) check_filled "$method" ;; esac
 	record foreground round="$round" rows="$foreground_rows" rate="$rate" method="$method" seconds="$seconds" \
 		transactions="$count" p50_ms="$p50" p95_ms="$p95" p99_ms="$p99" max_ms="$max"
 }
@@ -62,7 +68,7 @@ bench_foreground() {
 	choose_rate
 	printf '%-30s %5s %9s %9s %9s %9s %11s\n' method round p50 p95 p99 max "backfill"
 	for ((round = 1; round <= ROUNDS; round++)); do
-		for method in ${METHODS:-none zdm keyset10000 keyset1000 busy}; do
+		for method in ${METHODS:-none zdm keyset10000 keyset1000 busy wal}; do
 			foreground_run $method
 			printf '%-30s %5d %6s ms %6s ms %6s ms %6s ms %9s s\n' "$(method_name $method)" "$round" \
 				"$p50" "$p95" "$p99" "$max" "${seconds}"

@@ -17,6 +17,7 @@ method_name() {
 	case $1 in
 		none) echo "no backfill" ;;
 		busy) echo "no backfill, one core busy" ;;
+		wal) echo "no backfill, core and WAL" ;;
 		update) echo "(a) one UPDATE" ;;
 		keyset10000) echo "(b) keyset loop, 10,000 rows" ;;
 		keyset1000) echo "(c) keyset loop, 1,000 rows" ;;

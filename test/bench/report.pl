@@ -98,6 +98,7 @@ sub foreground_medians
 my %name = (
 	none => 'no backfill',
 	busy => 'no backfill, one core busy',
+	wal => 'no backfill, core and WAL',
 	zdm => '(d) zdm',
 	keyset10000 => '(b) keyset loop, 10,000 rows',
 	keyset1000 => '(c) keyset loop, 1,000 rows');
@@ -106,7 +107,7 @@ sub print_foreground
 {
 	my $median = foreground_medians();
 	print "medians, and p99 against no backfill (target for zdm: $target{foreground}{p99}x):\n";
-	for my $method (grep { $median->{$_} } qw(none zdm keyset10000 keyset1000 busy))
+	for my $method (grep { $median->{$_} } qw(none zdm keyset10000 keyset1000 busy wal))
 	{
 		my $m = $median->{$method};
 		printf "%-30s %5s %6.2f ms %6.2f ms %6.2f ms %6.2f ms %9.2f s %6.2fx\n", $name{$method}, '',

@@ -66,7 +66,7 @@ make_server() {
 	server_create main default "shared_buffers = 1GB" "autovacuum = off"
 	server_start main
 	server_use main
-	server_psql main -c "CREATE EXTENSION zdm" -f test/bench/keyset.sql
+	server_psql main -c "CREATE EXTENSION zdm" -f test/bench/keyset.sql -f test/bench/wal.sql
 	describe_machine >"$ZDM_STAGE/tmp/machine"
 	heading "Machine and settings"
 	awk -F '\t' '{ printf "%-20s %s\n", $1, $2 }' "$ZDM_STAGE/tmp/machine"
