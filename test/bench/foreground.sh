@@ -5,8 +5,9 @@
 # a transaction was due: a load that waits for answers would hide every stall. "one core busy" is no
 # backfill but a program that only computes: what the load feels of that is the processor's share. "core and
 # WAL" also writes what zdm wrote in its run, to no table: the least that a backfill of that speed can cost.
-# max_wal_size is raised from the default, which at the rate of any of these methods means a checkpoint every
-# few seconds. METHODS="none zdm" selects.
+# What counts for zdm is from the moment its worker begins to the end of the job, without the start of psql and of
+# processes, which cost what any connection costs. max_wal_size is raised from the default, which at the rate of
+# any of these methods means a checkpoint every few seconds. METHODS="none zdm" selects.
 
 FOREGROUND_CLIENTS=4
 IDLE_SECONDS=10
@@ -50,6 +51,8 @@ foreground_run() {
 	seconds=$(perl -e 'printf "%.2f", $ARGV[1] - $ARGV[0]' "$start" "$end")
 	if [ "$method" = zdm ]; then
 		zdm_seconds=$seconds
+		read -r start end < <(sql_value "SELECT extract(epoch FROM started_at), extract(epoch FROM finished_at)
+			FROM zdm.jobs ORDER BY job_id DESC LIMIT 1")
 		zdm_wal=$(sql_value "SELECT wal_bytes FROM zdm.backfills ORDER BY job_id DESC LIMIT 1")
 	fi
 	read -r count p50 p95 p99 max < <(perl test/bench/latency.pl "$start" "$end" "$log".[0-9]*)
