@@ -37,7 +37,7 @@ SRCS = \
 	src/zdm.c
 HDRS = $(call in_top,src/*.h src/*/*.h)
 OBJS = $(SRCS:.c=.o)
-PG_CPPFLAGS = -I$(top)/src
+PG_CPPFLAGS = -I$(top)/src -DZDM_VERSION='"$(EXTVERSION)"'
 
 # ---- the install script: its parts in the order they are run ----
 
@@ -49,7 +49,7 @@ SQL_PARTS = \
 	src/job/views.sql
 
 DATA_built = build/zdm--$(EXTVERSION).sql
-DATA = $(call in_top,src/upgrade/zdm--*--*.sql)
+DATA = $(call in_top,src/upgrade/zdm--*.sql)
 
 # ---- tests; those that need zdm in shared_preload_libraries run in "make check" only ----
 

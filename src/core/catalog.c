@@ -43,6 +43,46 @@ zdm_extension_oid(bool missing_ok)
 	return oid;
 }
 
+/* Our row of pg_extension; false when there is none. */
+static bool
+read_extension(Oid *owner, char **version)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		isnull;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("zdm"));
+	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		*owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
+		*version = TextDatumGetCString(heap_getattr(tuple, Anum_pg_extension_extversion,
+													RelationGetDescr(rel), &isnull));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return HeapTupleIsValid(tuple);
+}
+
+/*
+ * Version of the extension in this database, in the current context; NULL
+ * when it is not installed.  It is another than the library's, ZDM_VERSION,
+ * between the installation of a new library and ALTER EXTENSION UPDATE.
+ * Needs a transaction.
+ */
+char *
+zdm_extension_version(void)
+{
+	Oid			owner;
+	char	   *version;
+
+	return read_extension(&owner, &version) ? version : NULL;
+}
+
 /*
  * OID of one of zdm's own relations.  Errors with UNDEFINED_TABLE, unless
  * missing_ok.
@@ -82,33 +122,30 @@ zdm_own_function(const char *funcname, int nargs, const Oid *argtypes)
 	return oid;
 }
 
+/*
+ * Its owner.  Errors with UNDEFINED_OBJECT when it is not installed, and with
+ * OBJECT_NOT_IN_PREREQUISITE_STATE when its tables are of another version.
+ */
 static Oid
 extension_owner(void)
 {
-	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
 	Oid			owner = InvalidOid;
+	char	   *version;
 
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
-				F_NAMEEQ, CStringGetDatum("zdm"));
-	scan = systable_beginscan(rel, ExtensionNameIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		owner = ((Form_pg_extension) GETSTRUCT(tuple))->extowner;
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-
-	if (!OidIsValid(owner))
+	if (!read_extension(&owner, &version))
 		(void) zdm_extension_oid(false);
+	else if (strcmp(version, ZDM_VERSION) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"zdm\" is at version %s in this database, and its library at %s",
+						version, ZDM_VERSION),
+				 errhint("Run ALTER EXTENSION zdm UPDATE.")));
 	return owner;
 }
 
 /*
  * Open a scope: become the extension's owner, pin search_path, connect to
- * SPI.  Needs a transaction.  Errors with UNDEFINED_OBJECT when the extension
- * is gone.
+ * SPI.  Needs a transaction.  Errors as extension_owner() does.
  */
 void
 zdm_catalog_begin(ZdmCatalogScope *scope)

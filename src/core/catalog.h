@@ -21,6 +21,7 @@ typedef struct ZdmCatalogScope
 } ZdmCatalogScope;
 
 extern Oid	zdm_extension_oid(bool missing_ok);
+extern char *zdm_extension_version(void);
 extern Oid	zdm_own_relation(const char *relname, bool missing_ok);
 extern Oid	zdm_own_function(const char *funcname, int nargs, const Oid *argtypes);
 

@@ -25,7 +25,7 @@
 
 #define JOB_COLUMNS \
 	"job_id, name, kind, target, target_schema, target_name, owner, state, " \
-	"fruitless_starts, cluster_id, database_id, last_error, owner_id"
+	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup"
 
 static const char *const state_names[] = {
 	[ZDM_JOB_QUEUED] = "queued",
@@ -125,6 +125,7 @@ job_from_result(MemoryContext mcxt)
 	job->last_error = zdm_catalog_text(0, 12, mcxt);
 	job->owner_id = zdm_job_owner(job->is_local,
 								  DatumGetObjectId(zdm_catalog_value(0, 13, &isnull)), job->owner);
+	job->cleanup = DatumGetBool(zdm_catalog_value(0, 14, &isnull));
 	if (OidIsValid(job->owner_id))
 		job->owner = MemoryContextStrdup(mcxt, GetUserNameFromId(job->owner_id, false));
 	return job;
@@ -362,7 +363,7 @@ zdm_job_set_waiting(int64 job_id, const char *waiting_for)
 {
 	update_one("UPDATE zdm.job SET waiting_for = $2"
 			   " WHERE job_id = $1 AND waiting_for IS DISTINCT FROM $2"
-			   " AND state IN ('queued', 'running')",
+			   " AND (state IN ('queued', 'running') OR cleanup)",
 			   job_id, TEXTOID,
 			   waiting_for ? CStringGetTextDatum(waiting_for) : (Datum) 0,
 			   waiting_for == NULL);
@@ -374,6 +375,26 @@ zdm_job_set_fruitless_starts(int64 job_id, int starts)
 {
 	update_one("UPDATE zdm.job SET fruitless_starts = $2 WHERE job_id = $1",
 			   job_id, INT4OID, Int32GetDatum(starts), false);
+}
+
+/*
+ * Say whether the job leaves something behind that its kind's clean_up() has
+ * to remove once the job is cancelled.  A kind sets this in the transaction
+ * that decides to make such a thing, before it makes it.
+ */
+void
+zdm_job_set_cleanup(int64 job_id, bool cleanup)
+{
+	update_one("UPDATE zdm.job SET cleanup = $2 WHERE job_id = $1",
+			   job_id, BOOLOID, BoolGetDatum(cleanup), false);
+}
+
+/* Is there something for a worker to do? */
+bool
+zdm_job_wants_worker(const ZdmJob *job)
+{
+	return job->state == ZDM_JOB_QUEUED || job->state == ZDM_JOB_RUNNING ||
+		(job->state == ZDM_JOB_CANCELLED && job->cleanup);
 }
 
 /*

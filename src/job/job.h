@@ -43,6 +43,8 @@ typedef struct ZdmJob
 	bool		is_local;		/* false: the row came from another cluster or
 								 * database (restore, copy, pg_upgrade) */
 	char	   *last_error;		/* may be NULL */
+	bool		cleanup;		/* something is to be removed when it is
+								 * cancelled */
 } ZdmJob;
 
 extern const char *zdm_job_state_name(ZdmJobState state);
@@ -64,6 +66,8 @@ extern void zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 extern void zdm_job_note(int64 job_id, const char *event, const char *message);
 extern void zdm_job_set_waiting(int64 job_id, const char *waiting_for);
 extern void zdm_job_set_fruitless_starts(int64 job_id, int starts);
+extern void zdm_job_set_cleanup(int64 job_id, bool cleanup);
+extern bool zdm_job_wants_worker(const ZdmJob *job);
 extern void zdm_job_adopt(ZdmJob *job, Oid owner);
 
 #endif							/* ZDM_JOB_JOB_H */

@@ -26,9 +26,10 @@ CREATE TABLE zdm.job (
     batch_time_ms   int CHECK (batch_time_ms > 0),
     max_rows_per_second float8 CHECK (max_rows_per_second > 0),
     cluster_id      text NOT NULL,
-    database_id     oid NOT NULL
+    database_id     oid NOT NULL,
+    cleanup         boolean NOT NULL DEFAULT false
 );
-CREATE INDEX job_unfinished ON zdm.job (job_id) WHERE state IN ('queued', 'running');
+CREATE INDEX job_unfinished ON zdm.job (job_id) WHERE state IN ('queued', 'running') OR (state = 'cancelled' AND cleanup);
 
 CREATE TABLE zdm.event (
     event_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -112,6 +113,7 @@ COMMENT ON COLUMN zdm.job.batch_time_ms IS 'Duration a batch aims at, in millise
 COMMENT ON COLUMN zdm.job.max_rows_per_second IS 'Ceiling of rows a second';
 COMMENT ON COLUMN zdm.job.cluster_id IS 'System identifier of the cluster it was made in';
 COMMENT ON COLUMN zdm.job.database_id IS 'OID of the database it was made in';
+COMMENT ON COLUMN zdm.job.cleanup IS 'Whether it leaves something behind that a worker removes once the job is cancelled';
 
 COMMENT ON TABLE zdm.event IS 'Events of jobs. Read zdm.events instead.';
 COMMENT ON COLUMN zdm.event.event_id IS 'Id';

@@ -35,6 +35,14 @@ typedef struct ZdmJobKind
 	 * in state running.  Returns outside of any transaction.
 	 */
 	ZdmRunOutcome (*run) (const ZdmJob *job);
+
+	/*
+	 * Remove what a cancelled job leaves behind; called likewise, in state
+	 * cancelled, when zdm.job.cleanup is set (zdm_job_set_cleanup()).  Done:
+	 * the worker takes the mark away.  Any other outcome: it will be tried
+	 * again, as a run is.  NULL: there never is such a thing.
+	 */
+	ZdmRunOutcome (*clean_up) (const ZdmJob *job);
 } ZdmJobKind;
 
 #endif							/* ZDM_JOB_KIND_H */

@@ -30,14 +30,14 @@ read_orders_step(void *arg)
 	ZdmRun	   *run = arg;
 
 	if (!zdm_job_read_orders(run->job->id, &run->orders))
-		run->orders.state = ZDM_JOB_CANCELLED;
+		run->orders.state = ZDM_JOB_DONE;
 }
 
 static void
 read_orders(ZdmRun *run)
 {
 	if (zdm_run_bookkeep(run, read_orders_step, run) &&
-		run->orders.state != ZDM_JOB_RUNNING)
+		run->orders.state != run->job->state)
 		zdm_run_end(run, ZDM_RUN_STOPPED, NULL);
 }
 

@@ -14,7 +14,7 @@
 
 typedef struct ZdmRun
 {
-	const ZdmJob *job;
+	const ZdmJob *job;			/* its state: the one in which it may go on */
 	Oid			owner;			/* as whom its transactions run */
 	ZdmJobOrders orders;		/* as last read */
 

@@ -177,7 +177,7 @@ zdm_txn(ZdmRun *run, int cap_ms, ZdmTxnBody body, void *arg, ZdmError **error)
 	{
 		begin(run, cap_ms);
 		if (!zdm_job_read_orders(run->job->id, &run->orders) ||
-			run->orders.state != ZDM_JOB_RUNNING)
+			run->orders.state != run->job->state)
 			verdict = ZDM_STOP;
 		else
 			verdict = body(run, arg);

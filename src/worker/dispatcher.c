@@ -98,19 +98,13 @@ begin_transaction(void)
 
 /* ---------- steps on one job, each in a transaction of the caller's ---------- */
 
-static bool
-is_unfinished(const ZdmJob *job)
-{
-	return job->state == ZDM_JOB_QUEUED || job->state == ZDM_JOB_RUNNING;
-}
-
 /* Lock the row; NULL when there is nothing to do for the job any more. */
 static ZdmJob *
 lock_unfinished(int64 job_id)
 {
 	ZdmJob	   *job = zdm_job_lock(job_id, true);
 
-	return job && is_unfinished(job) ? job : NULL;
+	return job && zdm_job_wants_worker(job) ? job : NULL;
 }
 
 /* Its row was copied: nobody has said that it should go on here. */
@@ -139,6 +133,21 @@ fail_fruitless_job(ZdmJob *job)
 	zdm_job_transition(job, ZDM_JOB_FAILED, NULL, error);
 	zdm_process_log_error(psprintf("job " INT64_FORMAT " (\"%s\") failed", job->id, job->name),
 						  error);
+}
+
+/* Too many workers ended without progress. */
+static void
+give_up(ZdmJob *job)
+{
+	if (job->state != ZDM_JOB_CANCELLED)
+	{
+		fail_fruitless_job(job);
+		return;
+	}
+	zdm_job_set_cleanup(job->id, false);
+	zdm_job_set_waiting(job->id, NULL);
+	zdm_job_note(job->id, "clean-up given up",
+				 "its worker ended too often; what it leaves behind has to be removed by hand");
 }
 
 static bool
@@ -264,7 +273,9 @@ prepare_start(int64 job_id, ZdmWorkerArgs *args)
 	DispatchResult result;
 	char	   *obstacle;
 
-	if (job == NULL || !is_unfinished(job))
+	if (job == NULL || !zdm_job_wants_worker(job))
+		return DISPATCH_SETTLED;
+	if (job->state == ZDM_JOB_CANCELLED && !job->is_local)
 		return DISPATCH_SETTLED;
 	if (job->is_local && zdm_job_worker_pid(job_id) != 0)
 		return DISPATCH_RUNNING;
@@ -278,7 +289,7 @@ prepare_start(int64 job_id, ZdmWorkerArgs *args)
 	}
 	if (job->fruitless_starts >= MAX_FRUITLESS_STARTS)
 	{
-		fail_fruitless_job(job);
+		give_up(job);
 		return DISPATCH_SETTLED;
 	}
 	if ((obstacle = find_obstacle(job, &result)) != NULL)
@@ -314,7 +325,7 @@ record_no_start(int64 job_id, StartResult started)
 static bool
 never_began(int64 job_id)
 {
-	return query_is_true("SELECT state IN ('queued', 'running') AND waiting_for IS NOT DISTINCT FROM $2"
+	return query_is_true("SELECT (state IN ('queued', 'running') OR cleanup) AND waiting_for IS NOT DISTINCT FROM $2"
 						 " FROM zdm.job WHERE job_id = $1",
 						 job_id, TEXTOID, CStringGetTextDatum(WAITING_START));
 }
@@ -467,7 +478,8 @@ read_queue(int *count)
 	busy = CStringGetTextDatum(starved_text());
 	zdm_catalog_begin(&scope);
 	*count = zdm_catalog_execute("SELECT job_id, state = 'queued' AND waiting_for IS NOT DISTINCT FROM $1"
-								 " FROM zdm.job WHERE state IN ('queued', 'running') ORDER BY job_id",
+								 " FROM zdm.job WHERE state IN ('queued', 'running')"
+								 " OR (state = 'cancelled' AND cleanup) ORDER BY job_id",
 								 1, argtypes, &busy, NULL, SPI_OK_SELECT);
 	jobs = MemoryContextAlloc(mcxt, sizeof(QueuedJob) * Max(*count, 1));
 	for (int i = 0; i < *count; i++)
@@ -489,7 +501,7 @@ is_installed(void)
 	bool		installed;
 
 	begin_transaction();
-	installed = OidIsValid(zdm_extension_oid(true));
+	installed = zdm_process_extension_fits();
 	zdm_bookkeeping_commit();
 	return installed;
 }

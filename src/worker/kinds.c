@@ -10,7 +10,7 @@
 #include "worker/kinds.h"
 
 static const ZdmJobKind kinds[] = {
-	{"backfill", zdm_backfill_run}
+	{"backfill", zdm_backfill_run, NULL}
 };
 
 /* The kind of that name; NULL when this version of the library has none. */

@@ -10,7 +10,9 @@
 #include "postgres.h"
 
 #include "compat/compat.h"
+#include "commands/dbcommands.h"
 #include "core/bookkeeping.h"
+#include "core/catalog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -68,6 +70,26 @@ uint32
 zdm_process_wait_event(const char *name)
 {
 	return zdm_compat_wait_event(name);
+}
+
+/*
+ * Is the extension installed in this database, in the version of this
+ * library?  Jobs rest until ALTER EXTENSION UPDATE.  Needs a transaction.
+ */
+bool
+zdm_process_extension_fits(void)
+{
+	char	   *version = zdm_extension_version();
+
+	if (version == NULL)
+		return false;
+	if (strcmp(version, ZDM_VERSION) == 0)
+		return true;
+	ereport(LOG,
+			(errmsg("zdm: the extension is at version %s in database \"%s\", and its library at %s: jobs rest",
+					version, get_database_name(MyDatabaseId), ZDM_VERSION),
+			 errhint("Run ALTER EXTENSION zdm UPDATE there.")));
+	return false;
 }
 
 /* One entry in the server log: what failed, and the error. */

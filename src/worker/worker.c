@@ -102,7 +102,7 @@ uncount_start(void)
 		zdm_catalog_begin(&scope);
 		zdm_catalog_execute("UPDATE zdm.job SET fruitless_starts = $2 - 1 WHERE job_id ="
 							" (SELECT job_id FROM zdm.job WHERE job_id = $1 AND fruitless_starts = $2"
-							" AND state IN ('queued', 'running') FOR UPDATE SKIP LOCKED)",
+							" AND (state IN ('queued', 'running') OR cleanup) FOR UPDATE SKIP LOCKED)",
 							lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
 		zdm_catalog_end(&scope);
 	}
@@ -186,7 +186,7 @@ take_lock(void *arg)
 {
 	ZdmJob	   *found;
 
-	if (!OidIsValid(zdm_extension_oid(true)))
+	if (!zdm_process_extension_fits())
 		return;
 	if (!has_job_lock)
 		has_job_lock = zdm_job_lock_try(job_id);
@@ -214,6 +214,8 @@ begin_job(void *arg)
 		zdm_job_set_waiting(job_id, NULL);
 		zdm_job_note(job_id, "continued", "a new worker goes on where the last one stopped");
 	}
+	else if (zdm_job_wants_worker(found))
+		zdm_job_set_waiting(job_id, "its worker to remove what it has made");
 	else
 		return;
 	*(ZdmJob **) arg = found;
@@ -243,6 +245,14 @@ outcome_of_error(ZdmError *error)
 	return outcome;
 }
 
+static ZdmRunOutcome
+clean_up(const ZdmJobKind *kind)
+{
+	ZdmRunOutcome nothing_to_do = {ZDM_RUN_DONE, NULL};
+
+	return kind->clean_up ? kind->clean_up(job) : nothing_to_do;
+}
+
 /* Let the kind run; any error it lets out becomes the outcome. */
 static ZdmRunOutcome
 run_kind(const ZdmJobKind *kind)
@@ -252,7 +262,7 @@ run_kind(const ZdmJobKind *kind)
 
 	PG_TRY();
 	{
-		outcome = kind->run(job);
+		outcome = job->state == ZDM_JOB_CANCELLED ? clean_up(kind) : kind->run(job);
 	}
 	PG_CATCH();
 	{
@@ -291,6 +301,22 @@ run_job(void)
 
 /* ---------- after the work ---------- */
 
+static void
+record_clean_up(const ZdmRunOutcome *outcome)
+{
+	if (outcome->result == ZDM_RUN_STOPPED)
+		return;
+	if (outcome->result == ZDM_RUN_DONE)
+	{
+		zdm_job_set_waiting(job_id, NULL);
+		zdm_job_set_cleanup(job_id, false);
+		zdm_job_set_fruitless_starts(job_id, 0);
+		zdm_job_note(job_id, "cleaned up", NULL);
+	}
+	else
+		zdm_job_note(job_id, "clean-up failed", outcome->error ? outcome->error->message : NULL);
+}
+
 /*
  * Step: make the outcome the job's state, unless the job is gone or somebody
  * else has changed its state.
@@ -302,6 +328,11 @@ record_outcome(void *arg)
 	const char *message = outcome->error ? outcome->error->message : NULL;
 	ZdmJob	   *now = zdm_job_lock(job_id, true);
 
+	if (now && job->state == ZDM_JOB_CANCELLED)
+	{
+		record_clean_up(outcome);
+		return;
+	}
 	if (now == NULL || now->state != ZDM_JOB_RUNNING)
 		return;
 

@@ -63,23 +63,37 @@ my @older = sort grep { $_ ne $version }
 
 like($fresh, qr/^function zdm\.start_backfill/m, 'the catalogue of a fresh install is read');
 
+# A job of the older library; this one does not touch it before the update.
+my $old_job = <<'SQL';
+CREATE TABLE item (id int PRIMARY KEY, source text, channel text);
+INSERT INTO item SELECT i, 'web' FROM generate_series(1, 1000) i;
+WITH job AS (
+    INSERT INTO zdm.job (name, kind, target, target_schema, target_name, owner_id, owner, created_by, cluster_id, database_id)
+    SELECT 'kept', 'backfill', c.oid, 'public', 'item', c.relowner, pg_get_userbyid(c.relowner), current_user,
+           (SELECT system_identifier::text FROM pg_control_system()),
+           (SELECT oid FROM pg_database WHERE datname = current_database())
+      FROM pg_class c WHERE c.oid = 'item'::regclass
+    RETURNING job_id, target),
+definition AS (
+    INSERT INTO zdm.backfill (job_id, set_clause, fire_triggers, analyze_after, max_quarantine, max_sweeps, settings)
+    SELECT job_id, 'channel = upper(source)', true, true, 100, 3, '{}' FROM job)
+INSERT INTO zdm.backfill_cursor (job_id) SELECT job_id FROM job;
+SQL
+
 for my $from (@older)
 {
 	(my $db = "from_$from") =~ tr/./_/;
 	sql($node, "CREATE DATABASE $db");
 	sql($node, "CREATE EXTENSION zdm VERSION '$from'", $db);
-	sql($node, q{
-		CREATE TABLE item (id int PRIMARY KEY, source text, channel text);
-		INSERT INTO item SELECT i, 'web' FROM generate_series(1, 1000) i;
-		SELECT zdm.start_backfill('item', 'channel = upper(source)', name => 'kept');
-		SELECT zdm.pause_job(zdm.job_id('kept'))}, $db);
+	sql($node, $old_job, $db);
+	is(sqlstate($node, "SELECT zdm.pause_job(zdm.job_id('kept'))", $db), '55000', "$from: not the library's version");
 
 	sql($node, 'ALTER EXTENSION zdm UPDATE', $db);
 	is(sql($node, "SELECT extversion FROM pg_extension WHERE extname = 'zdm'", $db), $version, "$from: updated to $version");
 	my $updated = $node->safe_psql($db, $catalogue);
 	is($updated, $fresh, "$from: the same catalogue as a fresh install of $version");
-	is(sql($node, "SELECT state FROM zdm.jobs WHERE name = 'kept'", $db), 'paused', "$from: its job is still there");
-	sql($node, "SELECT zdm.resume_job(zdm.job_id('kept'))", $db);
+	is(sql($node, "SELECT state FROM zdm.jobs WHERE name = 'kept'", $db), 'queued', "$from: its job is still there");
+	sql($node, "SELECT zdm.pause_job(zdm.job_id('kept')), zdm.resume_job(zdm.job_id('kept'))", $db);
 	sql($node, "CALL zdm.wait_for_job(zdm.job_id('kept'))", $db);
 	is(sql($node, "SELECT count(*) FROM item WHERE channel = 'WEB'", $db), 1000, "$from: and goes on");
 }
