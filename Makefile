@@ -23,15 +23,30 @@ names_in = $(basename $(notdir $(call in_top,$(1))))
 # ---- what the module is made of, room by room, lowest layer first ----
 
 SRCS = \
-	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/errors.c src/core/identity.c src/core/settings.c \
+	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/errors.c src/core/identity.c src/core/session.c src/core/settings.c \
 	src/throttle/pace.c \
-	src/job/api.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/visibility.c src/job/wait.c \
+	src/job/api.c src/job/interrupt.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/submit.c src/job/visibility.c src/job/wait.c \
 	src/run/pause.c src/run/run.c src/run/txn.c src/run/verdict.c \
+	src/ddl/api.c src/ddl/ddl.c src/ddl/holders.c src/ddl/lock.c src/ddl/portal.c src/ddl/spec.c \
+	src/ddl/statement.c src/ddl/targets.c src/ddl/toplevel.c src/ddl/wait.c \
 	src/backfill/api.c src/backfill/backfill.c src/backfill/batch.c src/backfill/clause.c \
 	src/backfill/cursor.c src/backfill/estimate.c src/backfill/leaf.c \
 	src/backfill/predicate.c src/backfill/proof.c src/backfill/quarantine.c src/backfill/query.c src/backfill/scan.c \
 	src/backfill/spec.c src/backfill/statement.c src/backfill/stripes.c src/backfill/sweep.c \
 	src/backfill/target.c src/backfill/xids.c \
+	src/violation/violation.c \
+	src/constraint/api.c src/constraint/check.c src/constraint/facts.c src/constraint/fk.c src/constraint/fk_list.c \
+	src/constraint/fk_merge.c src/constraint/fk_pages.c src/constraint/fk_parents.c src/constraint/fk_walk.c \
+	src/constraint/guard.c src/constraint/hierarchy.c src/constraint/keyset.c \
+	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/plan.c src/constraint/report.c \
+	src/constraint/step.c src/constraint/store.c src/constraint/target.c src/constraint/validation.c \
+	src/recipe/api.c src/recipe/expression.c src/recipe/plan.c src/recipe/run.c src/recipe/store.c \
+	src/explain/api.c src/explain/catalog.c src/explain/columns.c src/explain/constraints.c \
+	src/explain/destructive.c src/explain/domains.c src/explain/facts.c src/explain/indexes.c src/explain/other.c \
+	src/explain/partitions.c src/explain/rename.c src/explain/table.c src/explain/types.c \
+	src/index/api.c src/index/create.c src/index/definition.c src/index/duplicates.c src/index/index.c \
+	src/index/mark.c src/index/partitions.c src/index/progress.c src/index/rebuild.c src/index/steps.c \
+	src/index/store.c src/index/target.c \
 	src/worker/dispatcher.c src/worker/kinds.c src/worker/launcher.c src/worker/list.c \
 	src/worker/process.c src/worker/worker.c \
 	src/zdm.c
@@ -45,8 +60,15 @@ SQL_PARTS = \
 	src/core/core.sql \
 	src/job/job.sql \
 	src/backfill/backfill.sql \
+	src/constraint/constraint.sql \
+	src/recipe/recipe.sql \
+	src/ddl/ddl.sql \
+	src/explain/explain.sql \
+	src/constraint/guard.sql \
+	src/index/index.sql \
 	src/worker/worker.sql \
-	src/job/views.sql
+	src/job/views.sql \
+	src/violation/violation.sql
 
 DATA_built = build/zdm--$(EXTVERSION).sql
 DATA = $(call in_top,src/upgrade/zdm--*.sql)

@@ -16,13 +16,9 @@
 #include "fmgr.h"
 #include "job/job.h"
 #include "job/queue.h"
-#include "mb/pg_wchar.h"
-#include "miscadmin.h"
-#include "utils/acl.h"
+#include "job/submit.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
-
-#define MAX_NAME_LENGTH 200
 
 PG_FUNCTION_INFO_V1(zdm_start_backfill);
 
@@ -69,7 +65,7 @@ spec_from_args(FunctionCallInfo fcinfo, Relation rel)
 	spec->analyze_after = PG_GETARG_BOOL(ARG_ANALYZE);
 	spec->max_quarantine = int_arg(fcinfo, ARG_MAX_QUARANTINE, "max_quarantine", 0);
 	spec->max_sweeps = int_arg(fcinfo, ARG_MAX_SWEEPS, "max_sweeps", 1);
-	zdm_spec_record_settings(spec);
+	zdm_session_record(&spec->settings, NULL, 0);
 	return spec;
 }
 
@@ -91,11 +87,7 @@ name_arg(FunctionCallInfo fcinfo, const ZdmBackfillSpec *spec, const ZdmClauseFa
 
 	if (name == NULL)
 		return derive_name(spec, facts);
-	if (name[0] == '\0' || pg_mbstrlen(name) > MAX_NAME_LENGTH)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("name must have 1 to %d characters", MAX_NAME_LENGTH),
-				 errhint("Leave it out to have one derived from the definition.")));
+	zdm_submit_check_name(name);
 	return name;
 }
 
@@ -107,10 +99,13 @@ same_text(const char *a, const char *b)
 
 /* What differs between a job and a definition; NULL when nothing does. */
 static char *
-difference(const ZdmJob *job, const ZdmBackfillSpec *there, const ZdmBackfillSpec *here)
+difference(const ZdmJob *job, const void *wanted)
 {
+	const ZdmBackfillSpec *here = wanted;
+	ZdmBackfillSpec *there = zdm_spec_load(job->id);
+
 	if (there == NULL)
-		return psprintf("It is a job of kind \"%s\".", job->kind);
+		return pstrdup("It has no definition.");
 	if (job->is_local && job->target != here->target)
 		return psprintf("Its target was another table, named \"%s.%s\".",
 						job->target_schema, job->target_name);
@@ -123,58 +118,11 @@ difference(const ZdmJob *job, const ZdmBackfillSpec *there, const ZdmBackfillSpe
 	return NULL;
 }
 
-static void
-notice_existing(const ZdmJob *job)
-{
-	if (job->state == ZDM_JOB_FAILED || job->state == ZDM_JOB_CANCELLED)
-		ereport(NOTICE,
-				(errmsg("job " INT64_FORMAT " (\"%s\") exists and is %s",
-						job->id, job->name, zdm_job_state_name(job->state)),
-				 errhint("Use zdm.retry_job(" INT64_FORMAT ") to continue it.", job->id)));
-	else if (job->state == ZDM_JOB_PAUSED)
-		ereport(NOTICE,
-				(errmsg("job " INT64_FORMAT " (\"%s\") exists and is paused", job->id, job->name),
-				 errhint("Use zdm.resume_job(" INT64_FORMAT ") to continue it.", job->id)));
-	else if (job->state == ZDM_JOB_DONE)
-		ereport(NOTICE,
-				(errmsg("job " INT64_FORMAT " (\"%s\") is already done", job->id, job->name),
-				 errhint("Give another name to run the same backfill again.")));
-}
-
 /* The id of the job that has the name, if it has the definition too. */
 static int64
 existing_job(const char *name, const ZdmBackfillSpec *spec)
 {
-	ZdmJob	   *job = zdm_job_load_by_name(name);
-	char	   *differs;
-
-	if (job == NULL)
-		return 0;
-	if (OidIsValid(job->owner_id) && !has_privs_of_role(GetUserId(), job->owner_id))
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("job \"%s\" exists and belongs to another role", name),
-				 errhint("Give another name.")));
-	differs = difference(job, strcmp(job->kind, "backfill") == 0 ? zdm_spec_load(job->id) : NULL,
-						 spec);
-	if (differs)
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("job \"%s\" exists with another definition", name),
-				 errdetail("%s", differs),
-				 errhint("Give another name, or repeat the definition of job " INT64_FORMAT ".", job->id)));
-	notice_existing(job);
-	return job->id;
-}
-
-static void
-notice_no_preload(void)
-{
-	if (!zdm_queue_is_preloaded())
-		ereport(NOTICE,
-				(errmsg("the job will not be resumed by itself after a restart of the server"),
-				 errdetail("zdm is not in shared_preload_libraries, so there is no launcher."),
-				 errhint("Add zdm to shared_preload_libraries and restart the server; or call zdm.resume_job() after a restart.")));
+	return zdm_submit_existing(name, "backfill", difference, spec);
 }
 
 static int64
@@ -187,15 +135,12 @@ create_job(const char *name, const ZdmBackfillSpec *spec, Relation rel, double r
 		/* another session was faster */
 		job_id = existing_job(name, spec);
 		if (job_id == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("job \"%s\" was created by a concurrent transaction", name),
-					 errhint("Try again.")));
+			zdm_submit_refuse_race(name);
 		return job_id;
 	}
 	zdm_spec_store(job_id, spec);
 	zdm_spec_store_estimate(job_id, rows);
-	notice_no_preload();
+	zdm_submit_notice_no_preload();
 	return job_id;
 }
 

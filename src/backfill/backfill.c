@@ -77,7 +77,7 @@ load(ZdmBackfillRun *run)
 {
 	if (!zdm_run_bookkeep(&run->base, load_step, run))
 		return false;
-	zdm_spec_apply_settings(run->spec);
+	zdm_session_apply(&run->spec->settings);
 	zdm_clause_parse(run->spec);
 	return true;
 }
@@ -85,7 +85,7 @@ load(ZdmBackfillRun *run)
 static void
 apply_settings(ZdmRun *base)
 {
-	zdm_spec_apply_settings(((ZdmBackfillRun *) base)->spec);
+	zdm_session_apply(&((ZdmBackfillRun *) base)->spec->settings);
 }
 
 static void

@@ -99,7 +99,7 @@ zdm_estimate_backfill(PG_FUNCTION_ARGS)
 	spec->set_clause = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	spec->filter = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	spec->fire_triggers = true;
-	zdm_spec_record_settings(spec);
+	zdm_session_record(&spec->settings, NULL, 0);
 	(void) zdm_target_check_clauses(spec, rel, &rows);
 
 	pages = zdm_leaf_total_blocks(spec->target);

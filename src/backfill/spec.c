@@ -7,99 +7,11 @@
  */
 #include "postgres.h"
 
-#include "catalog/namespace.h"
+#include "backfill/spec.h"
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
-#include "core/identity.h"
-#include "backfill/spec.h"
-#include "lib/stringinfo.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-
-/* settings that decide what an expression means or returns */
-static const char *const recorded_settings[] = {
-	"search_path", "TimeZone", "DateStyle", "IntervalStyle", "bytea_output",
-	"extra_float_digits", "xmloption", "xmlbinary", "lc_monetary",
-	"lc_numeric", "lc_time", "default_text_search_config",
-	"timezone_abbreviations", "standard_conforming_strings", "backslash_quote",
-	"transform_null_equals", "array_nulls"
-};
-
-/* The schemas searched now, "$user" resolved, temporary ones left out. */
-static char *
-effective_search_path(void)
-{
-	List	   *oids = fetch_search_path(false);
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, oids)
-	{
-		char	   *name = get_namespace_name(lfirst_oid(lc));
-
-		if (name == NULL || isAnyTempNamespace(lfirst_oid(lc)))
-			continue;
-		if (buf.len > 0)
-			appendStringInfoString(&buf, ", ");
-		appendStringInfoString(&buf, quote_identifier(name));
-	}
-	if (buf.len == 0)
-		appendStringInfoString(&buf, "pg_catalog");
-	return buf.data;
-}
-
-/* Take the calling session's settings into the spec. */
-void
-zdm_spec_record_settings(ZdmBackfillSpec *spec)
-{
-	spec->nsettings = lengthof(recorded_settings);
-	spec->setting_names = palloc(sizeof(char *) * spec->nsettings);
-	spec->setting_values = palloc(sizeof(char *) * spec->nsettings);
-	for (int i = 0; i < spec->nsettings; i++)
-	{
-		spec->setting_names[i] = pstrdup(recorded_settings[i]);
-		spec->setting_values[i] = i == 0 ? effective_search_path() :
-			pstrdup(GetConfigOption(recorded_settings[i], false, false));
-	}
-}
-
-/* The recorded search_path. */
-const char *
-zdm_spec_search_path(const ZdmBackfillSpec *spec)
-{
-	return spec->setting_values[0];
-}
-
-/* In a worker: make the recorded settings those of the process. */
-void
-zdm_spec_apply_settings(const ZdmBackfillSpec *spec)
-{
-	for (int i = 0; i < spec->nsettings; i++)
-	{
-		const char *now = GetConfigOption(spec->setting_names[i], true, false);
-
-		if (now != NULL && strcmp(now, spec->setting_values[i]) != 0)
-			(void) zdm_try_session_setting(spec->setting_names[i], spec->setting_values[i]);
-	}
-}
-
-static Datum
-settings_array(const ZdmBackfillSpec *spec)
-{
-	Datum	   *elems = palloc(sizeof(Datum) * spec->nsettings * 2);
-
-	for (int i = 0; i < spec->nsettings; i++)
-	{
-		elems[2 * i] = CStringGetTextDatum(spec->setting_names[i]);
-		elems[2 * i + 1] = CStringGetTextDatum(spec->setting_values[i]);
-	}
-	return PointerGetDatum(construct_array(elems, spec->nsettings * 2, TEXTOID,
-										   -1, false, TYPALIGN_INT));
-}
 
 /* Insert the rows of a new backfill.  Does not commit. */
 void
@@ -119,7 +31,7 @@ zdm_spec_store(int64 job_id, const ZdmBackfillSpec *spec)
 	values[4] = BoolGetDatum(spec->analyze_after);
 	values[5] = Int32GetDatum(spec->max_quarantine);
 	values[6] = Int32GetDatum(spec->max_sweeps);
-	values[7] = settings_array(spec);
+	values[7] = zdm_session_to_array(&spec->settings);
 
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("INSERT INTO zdm.backfill (job_id, set_clause, filter,"
@@ -143,24 +55,6 @@ zdm_spec_store_estimate(int64 job_id, double rows)
 	zdm_catalog_execute("UPDATE zdm.backfill_cursor SET rows_estimated = $2 WHERE job_id = $1",
 						2, argtypes, values, NULL, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);
-}
-
-static void
-settings_from_array(ZdmBackfillSpec *spec, Datum array)
-{
-	Datum	   *elems;
-	int			nelems;
-
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false,
-					  TYPALIGN_INT, &elems, NULL, &nelems);
-	spec->nsettings = nelems / 2;
-	spec->setting_names = palloc(sizeof(char *) * spec->nsettings);
-	spec->setting_values = palloc(sizeof(char *) * spec->nsettings);
-	for (int i = 0; i < spec->nsettings; i++)
-	{
-		spec->setting_names[i] = TextDatumGetCString(elems[2 * i]);
-		spec->setting_values[i] = TextDatumGetCString(elems[2 * i + 1]);
-	}
 }
 
 /*
@@ -196,7 +90,7 @@ zdm_spec_load(int64 job_id)
 		spec->max_quarantine = DatumGetInt32(zdm_catalog_value(0, 7, &isnull));
 		spec->max_sweeps = DatumGetInt32(zdm_catalog_value(0, 8, &isnull));
 		old = MemoryContextSwitchTo(mcxt);
-		settings_from_array(spec, zdm_catalog_value(0, 9, &isnull));
+		zdm_session_from_array(&spec->settings, zdm_catalog_value(0, 9, &isnull));
 		MemoryContextSwitchTo(old);
 	}
 	zdm_catalog_end(&scope);

@@ -5,6 +5,7 @@
 #ifndef ZDM_BACKFILL_SPEC_H
 #define ZDM_BACKFILL_SPEC_H
 
+#include "core/session.h"
 #include "nodes/pg_list.h"
 
 typedef struct ZdmBackfillSpec
@@ -17,18 +18,13 @@ typedef struct ZdmBackfillSpec
 	bool		analyze_after;
 	int			max_quarantine;
 	int			max_sweeps;
-	int			nsettings;		/* settings as at submit, pinned in a batch */
-	char	  **setting_names;
-	char	  **setting_values;
+	ZdmSessionSettings settings;	/* as at submit, pinned in a batch */
 
 	/* the clauses, parsed but not analyzed */
 	List	   *set_list;		/* of ResTarget */
 	Node	   *filter_tree;	/* may be NULL */
 } ZdmBackfillSpec;
 
-extern void zdm_spec_record_settings(ZdmBackfillSpec *spec);
-extern const char *zdm_spec_search_path(const ZdmBackfillSpec *spec);
-extern void zdm_spec_apply_settings(const ZdmBackfillSpec *spec);
 extern void zdm_spec_store(int64 job_id, const ZdmBackfillSpec *spec);
 extern void zdm_spec_store_estimate(int64 job_id, double rows);
 extern ZdmBackfillSpec *zdm_spec_load(int64 job_id);

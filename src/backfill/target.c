@@ -380,7 +380,7 @@ zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel, double *rows)
 	if (!spec->fire_triggers)
 		require_right_to_skip_triggers();
 	zdm_clause_parse(spec);
-	zdm_identity_borrow(&borrowed, rel->rd_rel->relowner, zdm_spec_search_path(spec));
+	zdm_identity_borrow(&borrowed, rel->rd_rel->relowner, zdm_session_search_path(&spec->settings));
 	zdm_clause_check(spec, rel);
 	facts = zdm_query_facts(spec, rel);
 	check_columns(spec, rel, facts->assigned);

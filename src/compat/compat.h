@@ -15,6 +15,11 @@
 #include "catalog/pg_database.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "storage/procarray.h"
+#include "storage/sinvaladt.h"
+#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/wait_event.h"
@@ -50,6 +55,25 @@ zdm_compat_local_beentry(int index)
 #endif
 }
 
+/*
+ * The process that is in that virtual transaction; NULL when none is, because
+ * it has ended, or was prepared.  (A prepared one keeps the number of its
+ * session, which may be in another transaction.)
+ */
+static inline PGPROC *
+zdm_compat_vxid_proc(VirtualTransactionId vxid)
+{
+#if PG_VERSION_NUM >= 170000
+	PGPROC	   *proc = ProcNumberGetProc(vxid.procNumber);
+	LocalTransactionId lxid = proc ? proc->vxid.lxid : InvalidLocalTransactionId;
+#else
+	PGPROC	   *proc = BackendIdGetProc(vxid.backendId);
+	LocalTransactionId lxid = proc ? proc->lxid : InvalidLocalTransactionId;
+#endif
+
+	return lxid == vxid.localTransactionId ? proc : NULL;
+}
+
 /* Privileges of a role on a database. */
 static inline AclResult
 zdm_compat_database_aclcheck(Oid database, Oid role, AclMode mode)
@@ -58,6 +82,18 @@ zdm_compat_database_aclcheck(Oid database, Oid role, AclMode mode)
 	return object_aclcheck(DatabaseRelationId, database, role, mode);
 #else
 	return pg_database_aclcheck(database, role, mode);
+#endif
+}
+
+/* Run a portal to its end. */
+static inline bool
+zdm_compat_portal_run(Portal portal, bool is_top_level, DestReceiver *dest,
+					  QueryCompletion *completion)
+{
+#if PG_VERSION_NUM >= 180000
+	return PortalRun(portal, FETCH_ALL, is_top_level, dest, dest, completion);
+#else
+	return PortalRun(portal, FETCH_ALL, is_top_level, true, dest, dest, completion);
 #endif
 }
 

@@ -5,6 +5,7 @@
 #ifndef ZDM_COMPAT_TREE_H
 #define ZDM_COMPAT_TREE_H
 
+#include "access/attmap.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
@@ -97,6 +98,17 @@ zdm_compat_primary_key(Relation rel)
 	return RelationGetPrimaryKeyIndex(rel, false);
 #else
 	return RelationGetPrimaryKeyIndex(rel);
+#endif
+}
+
+/* attribute numbers of outdesc's columns in indesc; 16: columns may be missing */
+static inline AttrMap *
+zdm_compat_attrmap(TupleDesc indesc, TupleDesc outdesc)
+{
+#if PG_VERSION_NUM >= 160000
+	return build_attrmap_by_name(indesc, outdesc, false);
+#else
+	return build_attrmap_by_name(indesc, outdesc);
 #endif
 }
 

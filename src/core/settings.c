@@ -22,6 +22,10 @@ int			zdm_max_batch_time = 200;
 int			zdm_batch_wal = 8192;
 int			zdm_row_lock_timeout = 50;
 int			zdm_max_snapshot_age = 5000;
+int			zdm_lock_timeout = 100;
+int			zdm_max_stall = 200;
+int			zdm_ddl_deadline = 3600;
+int			zdm_guarded_scan_from = 131072;
 
 static void
 define_process_settings(void)
@@ -77,11 +81,43 @@ define_batch_settings(void)
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
 }
 
+static void
+define_lock_settings(void)
+{
+	DefineCustomIntVariable("zdm.ddl_deadline",
+							"Time for which a statement tries to get its locks before its job fails.",
+							"0 is for ever. Trying costs nothing; a change that comes when nobody expects it any more may.",
+							&zdm_ddl_deadline, 3600, 0, INT_MAX / 1000,
+							PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.lock_timeout",
+							"Longest time for which a statement waits in the lock queue of a table.",
+							"Those who come after it wait behind it; so it waits in the queue only when no old transaction is in the way.",
+							&zdm_lock_timeout, 100, 10, 60000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.max_stall",
+							"Longest time for which a statement holds a lock that blocks readers or writers, its wait in the queue included.",
+							"After it the statement is rolled back and tried again later; after four times its job fails.",
+							&zdm_max_stall, 200, 10, 3600000,
+							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+static void
+define_constraint_settings(void)
+{
+	DefineCustomIntVariable("zdm.guarded_scan_from",
+							"Size from which a table is scanned by pages under a guard trigger for orphans of a foreign key.",
+							"For want of an index on the referencing columns. A smaller one is validated natively.",
+							&zdm_guarded_scan_from, 131072, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_KB, NULL, NULL, NULL);
+}
+
 /* Define every setting.  From _PG_init only. */
 void
 zdm_settings_define(void)
 {
 	define_process_settings();
 	define_batch_settings();
+	define_lock_settings();
+	define_constraint_settings();
 	MarkGUCPrefixReserved("zdm");
 }

@@ -13,6 +13,7 @@
 #include "core/catalog.h"
 #include "core/settings.h"
 #include "fmgr.h"
+#include "job/interrupt.h"
 #include "job/job.h"
 #include "job/queue.h"
 #include "miscadmin.h"
@@ -98,9 +99,12 @@ zdm_pause_job(PG_FUNCTION_ARGS)
 	if (job->state == ZDM_JOB_PAUSED)
 		notice_already(job);
 	else
+	{
 		zdm_job_transition(job, ZDM_JOB_PAUSED,
 						   psprintf("paused by %s", GetUserNameFromId(GetUserId(), false)),
 						   NULL);
+		zdm_job_interrupt_at_commit(job->id);
+	}
 	PG_RETURN_VOID();
 }
 
@@ -135,8 +139,13 @@ static void
 requeue(ZdmJob *job, const char *reason)
 {
 	Oid			target = current_target(job);
-	Oid			owner = relation_owner(target);
+	Oid			owner = job->as_caller ? job->owner_id : relation_owner(target);
 
+	if (!OidIsValid(owner) && job->as_caller)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("role \"%s\", as which job " INT64_FORMAT " runs, no longer exists", job->owner, job->id),
+				 errhint("Use zdm.cancel_job(" INT64_FORMAT ") and start a new job.", job->id)));
 	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -195,6 +204,7 @@ zdm_cancel_job(PG_FUNCTION_ARGS)
 	else
 	{
 		zdm_job_transition(job, ZDM_JOB_CANCELLED, NULL, NULL);
+		zdm_job_interrupt_at_commit(job->id);
 		zdm_queue_request();	/* its worker's place may be wanted */
 	}
 	PG_RETURN_VOID();

@@ -25,7 +25,7 @@
 
 #define JOB_COLUMNS \
 	"job_id, name, kind, target, target_schema, target_name, owner, state, " \
-	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup"
+	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup, as_caller"
 
 static const char *const state_names[] = {
 	[ZDM_JOB_QUEUED] = "queued",
@@ -126,6 +126,7 @@ job_from_result(MemoryContext mcxt)
 	job->owner_id = zdm_job_owner(job->is_local,
 								  DatumGetObjectId(zdm_catalog_value(0, 13, &isnull)), job->owner);
 	job->cleanup = DatumGetBool(zdm_catalog_value(0, 14, &isnull));
+	job->as_caller = DatumGetBool(zdm_catalog_value(0, 15, &isnull));
 	if (OidIsValid(job->owner_id))
 		job->owner = MemoryContextStrdup(mcxt, GetUserNameFromId(job->owner_id, false));
 	return job;
@@ -199,36 +200,44 @@ zdm_job_lock(int64 job_id, bool missing_ok)
 					   job_id, missing_ok);
 }
 
-/*
- * Insert a queued job.  Returns 0 when the name is taken, perhaps by a
- * transaction that committed only just now.  Who starts a job must also call
- * zdm_queue_request().
- */
-int64
-zdm_job_create(const char *name, const char *kind, Oid target, Oid owner)
+/* what a new job is */
+typedef struct NewJob
+{
+	const char *name;
+	const char *kind;
+	Oid			target;
+	const char *target_schema;
+	const char *target_name;
+	Oid			owner;
+	bool		as_caller;
+} NewJob;
+
+static int64
+insert_job(const NewJob *job)
 {
 	static const Oid argtypes[] = {TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID,
-	TEXTOID, TEXTOID, TEXTOID, OIDOID, OIDOID};
+	TEXTOID, TEXTOID, TEXTOID, OIDOID, OIDOID, BOOLOID};
 	Datum		values[lengthof(argtypes)];
 	ZdmCatalogScope scope;
 	int64		job_id = 0;
 	bool		isnull;
 
-	values[0] = CStringGetTextDatum(name);
-	values[1] = CStringGetTextDatum(kind);
-	values[2] = ObjectIdGetDatum(target);
-	values[3] = CStringGetTextDatum(get_namespace_name(get_rel_namespace(target)));
-	values[4] = CStringGetTextDatum(get_rel_name(target));
-	values[5] = CStringGetTextDatum(GetUserNameFromId(owner, false));
+	values[0] = CStringGetTextDatum(job->name);
+	values[1] = CStringGetTextDatum(job->kind);
+	values[2] = ObjectIdGetDatum(job->target);
+	values[3] = CStringGetTextDatum(job->target_schema);
+	values[4] = CStringGetTextDatum(job->target_name);
+	values[5] = CStringGetTextDatum(GetUserNameFromId(job->owner, false));
 	values[6] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
 	values[7] = CStringGetTextDatum(cluster_id());
 	values[8] = ObjectIdGetDatum(MyDatabaseId);
-	values[9] = ObjectIdGetDatum(owner);
+	values[9] = ObjectIdGetDatum(job->owner);
+	values[10] = BoolGetDatum(job->as_caller);
 
 	zdm_catalog_begin(&scope);
 	if (zdm_catalog_execute("INSERT INTO zdm.job (name, kind, target, target_schema, target_name,"
-							" owner, created_by, cluster_id, database_id, owner_id)"
-							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+							" owner, created_by, cluster_id, database_id, owner_id, as_caller)"
+							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 							" ON CONFLICT (name) DO NOTHING RETURNING job_id",
 							lengthof(argtypes), argtypes, values, NULL,
 							SPI_OK_INSERT_RETURNING) > 0)
@@ -238,6 +247,38 @@ zdm_job_create(const char *name, const char *kind, Oid target, Oid owner)
 	if (job_id != 0)
 		zdm_job_note(job_id, "queued", NULL);
 	return job_id;
+}
+
+/*
+ * Insert a queued job.  Returns 0 when the name is taken, perhaps by a
+ * transaction that committed only just now.  Who starts a job must also call
+ * zdm_queue_request().
+ */
+int64
+zdm_job_create(const char *name, const char *kind, Oid target, Oid owner)
+{
+	NewJob		job = {.name = name,.kind = kind,.target = target,.owner = owner};
+
+	job.target_schema = get_namespace_name(get_rel_namespace(target));
+	job.target_name = get_rel_name(target);
+	return insert_job(&job);
+}
+
+/*
+ * The same for a job that runs as the current role, whoever owns the target.
+ * The target may be no relation: OID 0, the schema the empty string, and as
+ * its name what it is.
+ */
+int64
+zdm_job_create_as_caller(const char *name, const char *kind, Oid target,
+						 const char *target_schema, const char *target_name)
+{
+	NewJob		job = {.name = name,.kind = kind,.target = target,.as_caller = true};
+
+	job.target_schema = target_schema;
+	job.target_name = target_name;
+	job.owner = GetUserId();
+	return insert_job(&job);
 }
 
 /* Tell listeners: channel zdm, a small JSON object. */
@@ -252,7 +293,8 @@ notify_transition(const ZdmJob *job, ZdmJobState to)
 	appendStringInfoString(&buf, ", \"kind\": ");
 	escape_json(&buf, job->kind);
 	appendStringInfoString(&buf, ", \"target\": ");
-	escape_json(&buf, quote_qualified_identifier(job->target_schema, job->target_name));
+	escape_json(&buf, job->target_schema[0] == '\0' ? job->target_name :
+				quote_qualified_identifier(job->target_schema, job->target_name));
 	appendStringInfo(&buf, ", \"from\": \"%s\", \"state\": \"%s\"}",
 					 state_names[job->state], state_names[to]);
 	Async_Notify("zdm", buf.data);

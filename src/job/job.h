@@ -35,11 +35,13 @@ typedef struct ZdmJob
 	Oid			target;
 	char	   *target_schema;
 	char	   *target_name;
-	Oid			owner_id;		/* role that owned the target at submit;
+	Oid			owner_id;		/* as whom it runs: the role that owned the
+								 * target at submit, or the caller then;
 								 * invalid when it is gone */
 	char	   *owner;			/* its name now, or the last one known */
 	ZdmJobState state;
 	int			fruitless_starts;	/* worker starts since the last progress */
+	bool		as_caller;		/* runs as its caller, whoever owns the target */
 	bool		is_local;		/* false: the row came from another cluster or
 								 * database (restore, copy, pg_upgrade) */
 	char	   *last_error;		/* may be NULL */
@@ -57,6 +59,8 @@ extern bool zdm_job_is_visible(Oid owner);
 /* Row access.  Each needs a transaction; none of them commits. */
 extern int64 zdm_job_create(const char *name, const char *kind, Oid target,
 							Oid owner);
+extern int64 zdm_job_create_as_caller(const char *name, const char *kind, Oid target,
+									  const char *target_schema, const char *target_name);
 extern ZdmJob *zdm_job_load(int64 job_id, bool missing_ok);
 extern ZdmJob *zdm_job_load_visible(int64 job_id);
 extern ZdmJob *zdm_job_load_by_name(const char *name);

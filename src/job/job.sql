@@ -27,7 +27,8 @@ CREATE TABLE zdm.job (
     max_rows_per_second float8 CHECK (max_rows_per_second > 0),
     cluster_id      text NOT NULL,
     database_id     oid NOT NULL,
-    cleanup         boolean NOT NULL DEFAULT false
+    cleanup         boolean NOT NULL DEFAULT false,
+    as_caller       boolean NOT NULL DEFAULT false
 );
 CREATE INDEX job_unfinished ON zdm.job (job_id) WHERE state IN ('queued', 'running') OR (state = 'cancelled' AND cleanup);
 
@@ -97,6 +98,7 @@ COMMENT ON COLUMN zdm.job.target_schema IS 'Schema of the table';
 COMMENT ON COLUMN zdm.job.target_name IS 'Name of the table';
 COMMENT ON COLUMN zdm.job.owner_id IS 'OID of the role as which it runs';
 COMMENT ON COLUMN zdm.job.owner IS 'Name of that role when it was last looked at';
+COMMENT ON COLUMN zdm.job.as_caller IS 'Whether it runs as its caller, not as the owner of the table';
 COMMENT ON COLUMN zdm.job.state IS 'State';
 COMMENT ON COLUMN zdm.job.state_since IS 'When it entered the state';
 COMMENT ON COLUMN zdm.job.waiting_for IS 'What holds it back';

@@ -33,8 +33,12 @@ read_orders_step(void *arg)
 		run->orders.state = ZDM_JOB_DONE;
 }
 
-static void
-read_orders(ZdmRun *run)
+/*
+ * Read what the operator wants now; the run may have ended then.  For those
+ * whose pauses are too short for zdm_pause() to do it.
+ */
+void
+zdm_pause_read_orders(ZdmRun *run)
 {
 	if (zdm_run_bookkeep(run, read_orders_step, run) &&
 		run->orders.state != run->job->state)
@@ -66,7 +70,7 @@ zdm_pause(ZdmRun *run, double ms)
 		passed = INSTR_TIME_GET_MILLISEC(now);
 		if (passed >= orders_at)
 		{
-			read_orders(run);
+			zdm_pause_read_orders(run);
 			orders_at = passed + ORDERS_MS;
 		}
 	}
@@ -103,7 +107,7 @@ zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
 		if (left <= ORDERS_MS)
 			return true;
 		passed += ORDERS_MS;
-		read_orders(run);
+		zdm_pause_read_orders(run);
 		if (run->ended)
 			return false;
 	}

@@ -10,6 +10,7 @@
 
 extern bool zdm_pause(ZdmRun *run, double ms);
 extern bool zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample);
+extern void zdm_pause_read_orders(ZdmRun *run);
 extern void zdm_pause_target(const ZdmRun *run, ZdmPaceTarget *target);
 extern void zdm_say_waiting(ZdmRun *run, const char *why);
 extern void zdm_say_working(ZdmRun *run);

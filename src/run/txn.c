@@ -42,7 +42,11 @@ reach_cap(void)
 void
 zdm_txn_init(void)
 {
-	cap_timer = RegisterTimeout(USER_TIMEOUT, reach_cap);
+	static bool registered = false;
+
+	if (!registered)
+		cap_timer = RegisterTimeout(USER_TIMEOUT, reach_cap);
+	registered = true;
 }
 
 static void

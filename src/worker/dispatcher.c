@@ -26,7 +26,6 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "compat/compat.h"
 #include "core/bookkeeping.h"
@@ -166,21 +165,15 @@ may_connect(Oid role)
 }
 
 /*
- * The role to connect a worker as: the target's owner where possible, so
- * that user code has nothing to change back to; otherwise none, and the
- * worker switches in each transaction.
+ * The role to connect a worker as: the one that the job runs as where
+ * possible, so that user code has nothing to change back to; otherwise none,
+ * and the worker switches in each transaction.
  */
 static Oid
-connection_role(Oid target)
+connection_role(const ZdmJob *job)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target));
-	Oid			owner = InvalidOid;
+	Oid			owner = job->owner_id;
 
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
 	return OidIsValid(owner) && may_connect(owner) ? owner : InvalidOid;
 }
 
@@ -257,7 +250,7 @@ count_start(const ZdmJob *job, ZdmWorkerArgs *args)
 {
 	args->job_id = job->id;
 	args->database = MyDatabaseId;
-	args->role = connection_role(job->target);
+	args->role = connection_role(job);
 	zdm_job_set_fruitless_starts(job->id, job->fruitless_starts + 1);
 	zdm_job_set_waiting(job->id, WAITING_START);
 }

@@ -7,10 +7,19 @@
 #include "postgres.h"
 
 #include "backfill/backfill.h"
+#include "constraint/guard.h"
+#include "constraint/validation.h"
+#include "ddl/ddl.h"
+#include "index/index.h"
+#include "recipe/run.h"
 #include "worker/kinds.h"
 
 static const ZdmJobKind kinds[] = {
-	{"backfill", zdm_backfill_run, NULL}
+	{"backfill", zdm_backfill_run, NULL},
+	{"ddl", zdm_ddl_run, zdm_ddl_clean_up},
+	{"index", zdm_index_run, zdm_index_clean_up},
+	{"recipe", zdm_recipe_run, zdm_recipe_clean_up},
+	{"validation", zdm_validation_run, zdm_guard_clean_up}
 };
 
 /* The kind of that name; NULL when this version of the library has none. */

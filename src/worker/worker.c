@@ -57,6 +57,7 @@ static ZdmJob *job = NULL;		/* as it was when the work began */
 static bool has_job_lock = false;
 static int	counted_starts = 0; /* fruitless_starts as the dispatcher left it */
 static bool leaves_freely = false;	/* this start was not fruitless */
+static bool recorded = false;	/* what came of the work is recorded */
 static bool cancel_seen = false;	/* pg_cancel_backend() during bookkeeping */
 static uint32 wait_event_retry;
 
@@ -328,13 +329,14 @@ record_outcome(void *arg)
 	const char *message = outcome->error ? outcome->error->message : NULL;
 	ZdmJob	   *now = zdm_job_lock(job_id, true);
 
-	if (now && job->state == ZDM_JOB_CANCELLED)
+	recorded = now != NULL && now->state == job->state;
+	if (!recorded)
+		return;
+	if (job->state == ZDM_JOB_CANCELLED)
 	{
 		record_clean_up(outcome);
 		return;
 	}
-	if (now == NULL || now->state != ZDM_JOB_RUNNING)
-		return;
 
 	switch (outcome->result)
 	{
@@ -363,6 +365,10 @@ log_outcome(const ZdmRunOutcome *outcome)
 							  outcome->error);
 }
 
+/*
+ * Who pauses or cancels a job interrupts its worker (job/interrupt.c); what
+ * comes of that is no news, and the start was not fruitless.
+ */
 static void
 finish_job(ZdmRunOutcome *outcome)
 {
@@ -374,8 +380,10 @@ finish_job(ZdmRunOutcome *outcome)
 						job_id)));
 	else
 	{
-		log_outcome(outcome);
-		(void) do_step("record its end", record_outcome, outcome);
+		if (!do_step("record its end", record_outcome, outcome) || recorded)
+			log_outcome(outcome);
+		else
+			leaves_freely = true;
 	}
 }
 

@@ -2,6 +2,7 @@
 # The results of "make bench": ratios of a part, and all of it as one JSON document.
 #
 # usage: report.pl RESULTS PART [INDEXES]     prints the ratios or medians of a part
+#        report.pl RESULTS validate EXPRESSION  the same for a constraint of that kind
 #        report.pl RESULTS json MACHINE       prints the document; MACHINE: a file of "name<TAB>value" lines
 #
 # RESULTS has a line of JSON for each measurement, as written by record in run.sh.
@@ -20,7 +21,8 @@ close($in);
 my %target = (
 	throughput2 => { faster => 2, wal => 0.6, grown => 1.15 },
 	throughput5 => { faster => 3, wal => 0.35, grown => 1.1 },
-	foreground => { p99 => 1.5 });
+	foreground => { p99 => 1.5 },
+	validate => { check => 1 });
 
 sub ratio { return $_[1] > 0 ? sprintf('%.2f', $_[0] / $_[1]) + 0 : undef; }
 
@@ -115,6 +117,25 @@ sub print_foreground
 	}
 }
 
+# Median of native through median of chunked, by expression.
+sub validate_ratio
+{
+	my ($expression) = @_;
+	my %ms;
+	for my $row (grep { $_->{part} eq 'validate' && $_->{expression} eq $expression } @all)
+	{
+		push @{ $ms{ $row->{method} } }, $row->{ms};
+	}
+	return undef unless $ms{native} && $ms{chunked};
+	return ratio(median(@{ $ms{native} }), median(@{ $ms{chunked} }));
+}
+
+sub print_validate
+{
+	my $ratio = validate_ratio($argument);
+	printf "chunked against native: %.2fx as fast (target: %.2fx)\n", $ratio, $target{validate}{check} if $ratio;
+}
+
 sub print_json
 {
 	my %machine;
@@ -132,10 +153,16 @@ sub print_json
 		my $r = throughput_ratios(@$group);
 		$ratios{"$group->[0]_$group->[1]_indexes"} = $r if $r;
 	}
+	for my $expression (qw(simple several))
+	{
+		my $ratio = validate_ratio($expression);
+		$ratios{"validate_$expression"} = { faster => $ratio, target => $target{validate}{check} } if $ratio;
+	}
 	print JSON::PP->new->pretty->canonical->encode(
 		{ machine => \%machine, measurements => \@all, ratios => \%ratios });
 }
 
 if ($part eq 'json') { print_json(); }
 elsif ($part eq 'foreground') { print_foreground(); }
+elsif ($part eq 'validate') { print_validate(); }
 else { print_throughput($part, $argument); }

@@ -7,10 +7,11 @@
 # autovacuum = off, so that no vacuum falls into one measurement and not into another.
 #
 # Environment:
-#   ONLY="throughput logical foreground memory"   which parts
-#   ROWS=2000000          rows of the table (half of them in "foreground")
-#   ROUNDS=3              rounds of "foreground", interleaved; medians are printed
+#   ROWS=2000000          rows of the table (two and a half times as many in "validate")
+#   ROUNDS=3              rounds of "foreground" and "validate", interleaved; medians are printed
+#   ONLY="throughput logical foreground memory validate stall"   which parts
 #   RATE=                 transactions/s of the load; default: 40 % of what the machine can do, at most 1500
+#   STALL_SECONDS=10      how long the reader of "stall" has the table
 #   RESULTS=results       folder for bench.json
 # and what test/lib/stage.sh offers.
 
@@ -26,8 +27,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/bench/throughput.sh
 . test/bench/foreground.sh
 . test/bench/memory.sh
+. test/bench/validate.sh
+. test/bench/stall.sh
 
-PARTS='throughput logical foreground memory'
+PARTS='throughput logical foreground memory validate stall'
 ROWS=${ROWS:-2000000}
 ROUNDS=${ROUNDS:-3}
 

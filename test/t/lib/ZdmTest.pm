@@ -100,7 +100,8 @@ sub poll
 
 	for (;;)
 	{
-		$node->psql($option{db} // 'postgres', $sql, stdout => \$out, stderr => \$err);
+		# psql may be gone before it was written to
+		$err = $@ unless eval { $node->psql($option{db} // 'postgres', $sql, stdout => \$out, stderr => \$err); 1 };
 		return 1 if $err eq '' && $out eq $expect;
 		last if time() >= $limit;
 		usleep(50_000);

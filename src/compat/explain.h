@@ -1,0 +1,75 @@
+/*
+ * explain.h
+ *	  Version differences in statements of DDL and what they do.
+ */
+#ifndef ZDM_COMPAT_EXPLAIN_H
+#define ZDM_COMPAT_EXPLAIN_H
+
+#include "access/attmap.h"
+#include "catalog/pg_attribute.h"
+#include "commands/defrem.h"
+#include "nodes/parsenodes.h"
+#include "partitioning/partbounds.h"
+#include "utils/rel.h"
+
+/* was rel created, or given new storage, in this transaction? 16: renamed */
+static inline bool
+zdm_compat_is_new_storage(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->rd_createSubid != InvalidSubTransactionId ||
+		rel->rd_firstRelfilelocatorSubid != InvalidSubTransactionId;
+#else
+	return rel->rd_createSubid != InvalidSubTransactionId ||
+		rel->rd_firstRelfilenodeSubid != InvalidSubTransactionId;
+#endif
+}
+
+/* 17: ALTER COLUMN ... SET EXPRESSION */
+static inline bool
+zdm_compat_is_set_expression(const AlterTableCmd *cmd)
+{
+#if PG_VERSION_NUM >= 170000
+	return cmd->subtype == AT_SetExpression;
+#else
+	return false;
+#endif
+}
+
+/* 18: a generated column need not be stored */
+static inline bool
+zdm_compat_is_virtual(char generated)
+{
+#if PG_VERSION_NUM >= 180000
+	return generated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+	return false;
+#endif
+}
+
+/* from the columns of one table to those of the same names of another; 16: may miss some */
+static inline AttrMap *
+zdm_compat_attrmap(Relation to, Relation from)
+{
+#if PG_VERSION_NUM >= 160000
+	return build_attrmap_by_name(RelationGetDescr(to), RelationGetDescr(from), false);
+#else
+	return build_attrmap_by_name(RelationGetDescr(to), RelationGetDescr(from));
+#endif
+}
+
+/* 18: a foreign key of a partitioned table may be NOT VALID */
+#if PG_VERSION_NUM >= 180000
+#define ZDM_PARTITIONED_FK_NOT_VALID true
+#else
+#define ZDM_PARTITIONED_FK_NOT_VALID false
+#endif
+
+/* 17: identity of a partitioned table is that of its partitions */
+#if PG_VERSION_NUM >= 170000
+#define ZDM_IDENTITY_RECURSES true
+#else
+#define ZDM_IDENTITY_RECURSES false
+#endif
+
+#endif							/* ZDM_COMPAT_EXPLAIN_H */

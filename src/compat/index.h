@@ -1,0 +1,21 @@
+/*
+ * index.h
+ *	  Version differences in index scans.
+ */
+#ifndef ZDM_COMPAT_INDEX_H
+#define ZDM_COMPAT_INDEX_H
+
+#include "access/genam.h"
+
+/* 18: statistics of the scan are wanted, or not */
+static inline IndexScanDesc
+zdm_compat_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
+#else
+	return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+#endif							/* ZDM_COMPAT_INDEX_H */

@@ -1,0 +1,247 @@
+/*
+ * check.c
+ *	  The scan for rows that break a CHECK constraint: by ranges of pages, each
+ *	  in a transaction and under a snapshot of its own.
+ *
+ * Why a relation may be marked when each of its pages was scanned once, at
+ * whatever moment and by whatever snapshot, and no row was found to be wrong:
+ *
+ * 1. When the constraint was added, NOT VALID, the relation was locked in
+ *	  ACCESS EXCLUSIVE.  So whoever wrote before had ended, and every row version
+ *	  written since was evaluated against the constraint by its writer: INSERT,
+ *	  UPDATE, COPY and the apply of logical replication evaluate every CHECK,
+ *	  also when the columns it names have not changed, and no setting turns that
+ *	  off.  A row version that breaks it is therefore older than the constraint.
+ * 2. Such a version stays in its place until it is dead.  An UPDATE makes a new
+ *	  version, which is evaluated and refused; so a wrong row cannot move from a
+ *	  page not yet scanned to one that was.  (It is different for a foreign key.)
+ *	  Only commands that write all of the relation anew move versions, and they
+ *	  give it another relfilenumber: a premise that the frame compares in every
+ *	  chunk and under the lock of the mark.
+ * 3. Pages added since the constraint hold new versions only.
+ * 4. A version that is alive at the mark was alive when its page was scanned,
+ *	  and is older than the snapshot of the scan, which was taken after the
+ *	  constraint had been seen: so it was visible, and looked at.
+ * 5. What was evaluated is what the mark is for: the frame compares the OID and
+ *	  the stored expression of the constraint, and this file the rows of pg_proc
+ *	  of the functions in the expression.  When one is replaced the scan starts
+ *	  over.  What such a function calls in turn, or reads from tables, is the
+ *	  user's promise of immutability, as it is for VALIDATE CONSTRAINT.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/tableam.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
+#include "compat/constraint.h"
+#include "constraint/scan.h"
+#include "executor/executor.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/pg_list.h"
+#include "optimizer/optimizer.h"
+#include "storage/bufmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#define FIRST_CHUNK_BLOCKS 1024
+#define LARGEST_CHUNK_BLOCKS (1 << 20)
+
+#ifdef HAVE__BUILTIN_CONSTANT_P
+#define PREFETCH(address) __builtin_prefetch(address)
+#else
+#define PREFETCH(address) ((void) (address))
+#endif
+
+static Node *
+expression(const ZdmConstraint *constraint, Relation rel)
+{
+	return zdm_compat_expand_check(stringToNode(constraint->expression), rel);
+}
+
+static bool
+fits(const ZdmConstraint *constraint, Relation rel, const char **why)
+{
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		*why = "its partitions are scanned";
+		return true;
+	}
+	if (rel->rd_rel->relkind != RELKIND_RELATION)
+	{
+		*why = psprintf("\"%s\" has no storage here", RelationGetRelationName(rel));
+		return false;
+	}
+	if (rel->rd_tableam != GetHeapamTableAmRoutine())
+	{
+		*why = psprintf("the access method of \"%s\" is not heap", RelationGetRelationName(rel));
+		return false;
+	}
+	*why = "a row that breaks a CHECK cannot move, so each page is scanned once";
+	return true;
+}
+
+static bool
+add_function(Oid function, void *arg)
+{
+	List	  **functions = arg;
+
+	*functions = list_append_unique_oid(*functions, function);
+	return false;
+}
+
+static bool
+find_functions(Node *node, void *arg)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, add_function, arg);
+	return expression_tree_walker(node, find_functions, arg);
+}
+
+/* Which version of the rows of pg_proc: built-in functions left out. */
+static char *
+premises(const ZdmConstraint *constraint, Relation rel)
+{
+	List	   *functions = NIL;
+	ListCell   *lc;
+	StringInfoData buf;
+
+	(void) find_functions(stringToNode(constraint->expression), &functions);
+	initStringInfo(&buf);
+	foreach(lc, functions)
+	{
+		HeapTuple	tuple;
+
+		if (lfirst_oid(lc) < FirstUnpinnedObjectId)
+			continue;
+		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(lfirst_oid(lc)));
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		appendStringInfo(&buf, "function %u:%u:%u/%u ", lfirst_oid(lc),
+						 HeapTupleHeaderGetRawXmin(tuple->t_data),
+						 ItemPointerGetBlockNumberNoCheck(&tuple->t_self),
+						 ItemPointerGetOffsetNumberNoCheck(&tuple->t_self));
+		ReleaseSysCache(tuple);
+	}
+	return buf.len > 0 ? buf.data : NULL;
+}
+
+/* what an error in the expression is told with */
+typedef struct Place
+{
+	ZdmValidation *v;
+	TupleTableSlot *slot;
+} Place;
+
+static void
+note_place(void *arg)
+{
+	Place	   *place = arg;
+
+	if (!TTS_EMPTY(place->slot))
+		place->v->error_row = place->slot->tts_tid;
+}
+
+/*
+ * Ask the processor for the headers of all rows of the page that the scan has
+ * come to.  Where the page is all-visible nothing has touched them yet, and
+ * each would be waited for by itself.
+ */
+static void
+prefetch_rows(TableScanDesc scan)
+{
+	HeapScanDesc heap = (HeapScanDesc) scan;
+	Page		page = BufferGetPage(heap->rs_cbuf);
+
+	for (int i = 0; i < (int) heap->rs_ntuples; i++)
+		PREFETCH(PageGetItem(page, PageGetItemId(page, heap->rs_vistuples[i])));
+}
+
+/*
+ * Evaluate the rows of the scan, up to the end of its range or of the time.
+ * Returns the first block that was not looked at.
+ */
+static BlockNumber
+scan_rows(ZdmValidation *v, Relation rel, ZdmChunk *chunk, TableScanDesc scan,
+		  BlockNumber end, EState *estate)
+{
+	ExprState  *check = ExecPrepareExpr((Expr *) expression(v->constraint, rel), estate);
+	ExprContext *econtext = GetPerTupleExprContext(estate);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	BlockNumber block = InvalidBlockNumber;
+	Place		place = {.v = v,.slot = slot};
+	ErrorContextCallback callback = {.callback = note_place,.arg = &place,.previous = error_context_stack};
+
+	econtext->ecxt_scantuple = slot;
+	error_context_stack = &callback;
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		BlockNumber here = ItemPointerGetBlockNumberNoCheck(&slot->tts_tid);
+
+		if (here != block)
+		{
+			prefetch_rows(scan);
+			CHECK_FOR_INTERRUPTS();
+			if (block != InvalidBlockNumber && zdm_scan_time_is_up(chunk))
+			{
+				end = here;
+				break;
+			}
+			block = here;
+		}
+		chunk->rows++;
+		if (!ExecCheck(check, econtext))
+			zdm_scan_report(v, rel, chunk, slot);
+		ResetExprContext(econtext);
+	}
+	error_context_stack = callback.previous;
+	ExecDropSingleTupleTableSlot(slot);
+	return end;
+}
+
+/*
+ * A strategy scan: it goes through a ring of a few buffers, so that a large
+ * cold table does not push everything else out of shared buffers.
+ */
+static ZdmVerdict
+scan_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
+{
+	BlockNumber blocks;
+	BlockNumber end;
+	TableScanDesc scan;
+	EState	   *estate;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	blocks = RelationGetNumberOfBlocks(rel);
+	chunk->units_total = blocks;
+	end = (BlockNumber) Min((int64) chunk->next_block + chunk->units, (int64) blocks);
+	if (chunk->next_block < end)
+	{
+		estate = CreateExecutorState();
+		scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+		heap_setscanlimits(scan, chunk->next_block, end - chunk->next_block);
+		end = scan_rows(v, rel, chunk, scan, end, estate);
+		table_endscan(scan);
+		FreeExecutorState(estate);
+		chunk->units_done = end - chunk->next_block;
+		chunk->next_block = end;
+	}
+	chunk->last = chunk->next_block >= blocks;
+	return ZDM_DONE;
+}
+
+const ZdmScanMethod zdm_scan_check = {
+	.name = "check_pages",
+	.contype = CONSTRAINT_CHECK,
+	.first_units = FIRST_CHUNK_BLOCKS,
+	.max_units = LARGEST_CHUNK_BLOCKS,
+	.fits = fits,
+	.premises = premises,
+	.chunk = scan_chunk
+};

@@ -1,0 +1,157 @@
+/*
+ * api.c
+ *	  zdm.execute_ddl(): checks a statement and enqueues it.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "core/args.h"
+#include "ddl/spec.h"
+#include "ddl/statement.h"
+#include "ddl/targets.h"
+#include "fmgr.h"
+#include "job/queue.h"
+#include "job/submit.h"
+#include "miscadmin.h"
+#include "nodes/primnodes.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(zdm_execute_ddl);
+
+enum
+{
+	ARG_STATEMENT, ARG_NAME, ARG_DEADLINE
+};
+
+/* what the new objects of a statement depend on, besides the usual settings */
+static const char *const ddl_settings[] = {
+	"default_tablespace", "default_table_access_method",
+	"default_toast_compression", "check_function_bodies"
+};
+
+/* ms; -1 for NULL, 0 for none */
+static int64
+deadline_arg(FunctionCallInfo fcinfo)
+{
+	Interval   *deadline;
+	double		ms;
+
+	if (PG_ARGISNULL(ARG_DEADLINE))
+		return -1;
+	deadline = PG_GETARG_INTERVAL_P(ARG_DEADLINE);
+	ms = deadline->time / 1000.0 + (deadline->day + deadline->month * (double) DAYS_PER_MONTH) * SECS_PER_DAY * 1000.0;
+	if (ms != 0 && (ms < 1 || ms > SECS_PER_DAY * 1000.0 * DAYS_PER_YEAR))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("deadline must be between 1 millisecond and a year"),
+				 errhint("0 is for ever; leave it out for zdm.ddl_deadline.")));
+	return (int64) ms;
+}
+
+/* "alter table t:hash of the statement" */
+static char *
+derive_name(const ZdmStatement *statement, const ZdmDdlSpec *spec)
+{
+	const RangeVar *rv = zdm_statement_object(statement);
+	char	   *definition = psprintf("%s\n%s", statement->text, zdm_session_search_path(&spec->settings));
+	const char *tag = GetCommandTagName(statement->tag);
+	char	   *what = asc_tolower(tag, strlen(tag));
+
+	return psprintf("%s%s%s:%08x", what, rv ? " " : "", rv ? rv->relname : "",
+					hash_bytes((unsigned char *) definition, strlen(definition)));
+}
+
+static char *
+name_arg(FunctionCallInfo fcinfo, const ZdmStatement *statement, const ZdmDdlSpec *spec)
+{
+	char	   *name;
+
+	if (PG_ARGISNULL(ARG_NAME))
+		return derive_name(statement, spec);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_NAME));
+	zdm_submit_check_name(name);
+	return name;
+}
+
+static char *
+difference(const ZdmJob *job, const void *wanted)
+{
+	const ZdmDdlSpec *here = wanted;
+	const ZdmDdlSpec *there = zdm_ddl_spec_load(job->id);
+
+	if (there == NULL)
+		return pstrdup("It has no definition.");
+	if (strcmp(there->statement, here->statement) != 0)
+		return psprintf("Its statement is: %s", there->statement);
+	if (strcmp(zdm_session_search_path(&there->settings), zdm_session_search_path(&here->settings)) != 0)
+		return psprintf("Its search_path is: %s", zdm_session_search_path(&there->settings));
+	return NULL;
+}
+
+typedef struct TargetsArg
+{
+	const ZdmStatement *statement;
+	List	   *targets;
+} TargetsArg;
+
+static void
+targets_step(void *arg)
+{
+	TargetsArg *targets = arg;
+
+	targets->targets = zdm_ddl_targets(targets->statement);
+}
+
+/* A job needs a target to show: the first relation, or what kind of statement it is. */
+static int64
+create_job(const char *name, const ZdmStatement *statement, const ZdmDdlSpec *spec)
+{
+	TargetsArg	targets = {.statement = statement};
+	Oid			relid = InvalidOid;
+	int64		job_id;
+
+	zdm_statement_errors(targets_step, &targets, statement->text);
+	if (targets.targets != NIL)
+		relid = ((ZdmLockTarget *) linitial(targets.targets))->relid;
+	if (OidIsValid(relid))
+		job_id = zdm_job_create_as_caller(name, "ddl", relid,
+										  get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+	else
+		job_id = zdm_job_create_as_caller(name, "ddl", InvalidOid, "", GetCommandTagName(statement->tag));
+	if (job_id == 0)
+		return 0;
+	zdm_ddl_spec_store(job_id, spec);
+	zdm_submit_notice_no_preload();
+	return job_id;
+}
+
+/* zdm.execute_ddl(statement text, name text, deadline interval) */
+Datum
+zdm_execute_ddl(PG_FUNCTION_ARGS)
+{
+	ZdmDdlSpec	spec = {0};
+	ZdmStatement *statement;
+	char	   *name;
+	int64		job_id;
+
+	zdm_args_not_null(fcinfo, ARG_STATEMENT, "statement");
+	zdm_require_writable("zdm.execute_ddl()");
+	spec.statement = text_to_cstring(PG_GETARG_TEXT_PP(ARG_STATEMENT));
+	spec.deadline_ms = deadline_arg(fcinfo);
+	zdm_session_record(&spec.settings, ddl_settings, lengthof(ddl_settings));
+	statement = zdm_statement_parse(spec.statement);
+
+	name = name_arg(fcinfo, statement, &spec);
+	job_id = zdm_submit_existing(name, "ddl", difference, &spec);
+	if (job_id == 0)
+		job_id = create_job(name, statement, &spec);
+	if (job_id == 0)
+		job_id = zdm_submit_existing(name, "ddl", difference, &spec);
+	if (job_id == 0)
+		zdm_submit_refuse_race(name);
+	zdm_queue_request();
+	PG_RETURN_INT64(job_id);
+}

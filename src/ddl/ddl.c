@@ -1,0 +1,229 @@
+/*
+ * ddl.c
+ *	  The kind of job "ddl": one statement, executed once.
+ *
+ * The statement runs as the caller, with the settings of the caller's session.
+ * That it was executed is recorded in its own transaction, so a crash finds it
+ * either undone or done, and no worker executes it twice.  Statements that
+ * commit in their middle are in toplevel.c.
+ */
+#include "postgres.h"
+
+#include "core/identity.h"
+#include "ddl/ddl.h"
+#include "ddl/run.h"
+#include "ddl/targets.h"
+#include "run/pause.h"
+#include "run/verdict.h"
+#include "utils/memutils.h"
+
+static void
+apply_settings(ZdmRun *base)
+{
+	zdm_session_apply(&((ZdmDdlRun *) base)->spec->settings);
+}
+
+static ZdmDdlRun *
+create_run(const ZdmJob *job)
+{
+	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "zdm ddl", ALLOCSET_DEFAULT_SIZES);
+	ZdmDdlRun  *run = MemoryContextAllocZero(mcxt, sizeof(ZdmDdlRun));
+
+	zdm_run_init(&run->base, job, mcxt);
+	MemoryContextSwitchTo(mcxt);
+	return run;
+}
+
+/* Step: the definition. */
+static void
+load_step(void *arg)
+{
+	ZdmDdlRun  *run = arg;
+	MemoryContext old = MemoryContextSwitchTo(run->base.run_mcxt);
+
+	run->spec = zdm_ddl_spec_load(run->base.job->id);
+	if (run->spec == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("job " INT64_FORMAT " has no row in zdm.ddl", run->base.job->id),
+				 errhint("Cancel the job and start it under another name.")));
+	MemoryContextSwitchTo(old);
+}
+
+/* False when the run has ended. */
+static bool
+load(ZdmDdlRun *run)
+{
+	if (!zdm_run_bookkeep(&run->base, load_step, run))
+		return false;
+	MemoryContextSwitchTo(run->base.run_mcxt);
+	run->base.activity = run->spec->statement;
+	run->base.apply_settings = apply_settings;
+	apply_settings(&run->base);
+	run->statement = zdm_statement_parse(run->spec->statement);
+	return true;
+}
+
+/* End the run with an error of the statement or of the lock policy. */
+void
+zdm_ddl_fail(ZdmDdlRun *run, ZdmError *error)
+{
+	if (error->hint == NULL)
+		error->hint = "Mend the cause, then use zdm.retry_job(); or cancel the job and start another one.";
+	zdm_run_end(&run->base, ZDM_RUN_FAILED, error);
+}
+
+typedef struct PhaseArg
+{
+	int64		job_id;
+	ZdmDdlPhase phase;
+} PhaseArg;
+
+static void
+set_phase_step(void *arg)
+{
+	PhaseArg   *phase = arg;
+
+	zdm_ddl_spec_set_phase(phase->job_id, phase->phase);
+	zdm_job_set_cleanup(phase->job_id, phase->phase == ZDM_DDL_STARTED);
+}
+
+/* Record how far the job is, durably; false when the run has ended instead. */
+bool
+zdm_ddl_set_phase(ZdmDdlRun *run, ZdmDdlPhase phase)
+{
+	PhaseArg	arg = {run->base.job->id, phase};
+
+	if (!zdm_run_bookkeep(&run->base, set_phase_step, &arg))
+		return false;
+	run->spec->phase = phase;
+	return true;
+}
+
+/* ---------- statements in one transaction ---------- */
+
+/* Body: as the caller, find out what is to be locked, and whether it may be. */
+static ZdmVerdict
+targets_body(ZdmRun *base, void *arg)
+{
+	ZdmDdlRun  *run = (ZdmDdlRun *) base;
+	MemoryContext old = MemoryContextSwitchTo(base->run_mcxt);
+
+	list_free_deep(run->targets);
+	run->targets = NIL;
+	run->targets = zdm_ddl_targets(run->statement);
+	MemoryContextSwitchTo(old);
+	return ZDM_DONE;
+}
+
+/*
+ * Body, with all targets locked.  The names may mean other relations by now,
+ * and the caller may have lost rights; the latter is the statement's business.
+ */
+static ZdmVerdict
+execute_body(ZdmRun *base, void *arg)
+{
+	ZdmDdlRun  *run = (ZdmDdlRun *) base;
+
+	if (!zdm_lock_covers(run->targets, zdm_ddl_targets(run->statement)))
+		return ZDM_GONE;
+	zdm_ddl_execute(run->spec->statement);
+	zdm_ddl_spec_set_phase(base->job->id, ZDM_DDL_EXECUTED);
+	return ZDM_DONE;
+}
+
+/*
+ * Set run->targets to what the statement locks, after a check of names and
+ * rights.  False when the run has ended.
+ */
+bool
+zdm_ddl_find_targets(ZdmDdlRun *run)
+{
+	ZdmError   *error;
+	ZdmVerdict	verdict;
+
+	while ((verdict = zdm_txn(&run->base, 0, targets_body, NULL, &error)) != ZDM_DONE)
+	{
+		if (verdict == ZDM_ROW_ERROR || verdict == ZDM_FAILED)
+			zdm_ddl_fail(run, error);
+		else
+			(void) zdm_verdict_try_again(&run->base, run->base.job->target, verdict, error);
+		if (run->base.ended)
+			return false;
+	}
+	return true;
+}
+
+static void
+run_locked(ZdmDdlRun *run)
+{
+	ZdmLockOptions options = {.deadline_ms = run->spec->deadline_ms};
+	ZdmError   *error = NULL;
+	ZdmVerdict	verdict;
+
+	options.stall_ms = run->statement->harmless ? 0 : -1;
+	do
+	{
+		if (!zdm_ddl_find_targets(run))
+			return;
+		verdict = zdm_ddl_locked_with(&run->base, &options, run->targets, execute_body, NULL, &error);
+	} while (verdict == ZDM_GONE);
+
+	if (verdict == ZDM_DONE)
+		zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
+	else if (!run->base.ended)
+		zdm_ddl_fail(run, error);
+}
+
+/* A role that is gone has nobody's rights. */
+static void
+fail_without_caller(ZdmDdlRun *run)
+{
+	zdm_ddl_fail(run, zdm_error_make(run->base.batch_mcxt, ERRCODE_UNDEFINED_OBJECT,
+									 "Cancel the job, and start it again as another role.",
+									 "role \"%s\", as which the job runs, no longer exists",
+									 run->base.job->owner));
+}
+
+/*
+ * Execute the statement of a job, unless it was executed, or until somebody
+ * stops it.  Outside of any transaction, with the job's lock held.
+ */
+ZdmRunOutcome
+zdm_ddl_run(const ZdmJob *job)
+{
+	ZdmDdlRun  *run = create_run(job);
+
+	zdm_txn_init();
+	if (!OidIsValid(job->owner_id))
+		fail_without_caller(run);
+	else if (load(run))
+	{
+		if (run->spec->phase == ZDM_DDL_EXECUTED)
+			zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
+		else if (run->statement->toplevel)
+			zdm_ddl_run_toplevel(run);
+		else
+			run_locked(run);
+	}
+	return run->base.outcome;
+}
+
+/*
+ * After a cancel: take away what a statement that commits in its middle has
+ * left, or finish it where there is no way back.  As zdm_ddl_run().
+ */
+ZdmRunOutcome
+zdm_ddl_clean_up(const ZdmJob *job)
+{
+	ZdmDdlRun  *run = create_run(job);
+
+	zdm_txn_init();
+	if (!OidIsValid(job->owner_id))
+		fail_without_caller(run);
+	else if (load(run) && run->spec->phase == ZDM_DDL_STARTED)
+		zdm_ddl_clean_up_toplevel(run);
+	if (!run->base.ended)
+		zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
+	return run->base.outcome;
+}

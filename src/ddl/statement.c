@@ -1,0 +1,366 @@
+/*
+ * statement.c
+ *	  A statement that zdm.execute_ddl() may run: parsed, and what kind it is.
+ *
+ * What may run is listed, everything else is refused: what is no DDL, what is
+ * not about this database, what would live in the worker's session only, and
+ * what hides other statements inside, whose locks nobody can know before.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "commands/defrem.h"
+#include "ddl/statement.h"
+#include "parser/parser.h"
+#include "tcop/utility.h"
+
+#define HINT_NOT_DDL "Run it in a session of yours. zdm.start_backfill() changes many rows in small pieces."
+#define HINT_CLUSTER "It concerns the whole cluster, or needs a session of yours: run it there."
+#define HINT_SESSION "What it makes would be gone with the session of the worker: run it in the session that needs it."
+#define HINT_HIDES "It runs other statements, whose locks cannot be known before: run those one by one."
+
+/*
+ * Run step; an error of it gets the statement as its text, a position in that
+ * text, and a hint when it has none.
+ */
+void
+zdm_statement_errors(ZdmStatementStep step, void *arg, const char *text)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		step(arg);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		if (edata->cursorpos > 0)
+		{
+			edata->internalpos = edata->cursorpos;
+			edata->internalquery = pstrdup(text);
+		}
+		edata->cursorpos = 0;
+		if (edata->hint == NULL)
+			edata->hint = pstrdup("Nothing has been started. Check the statement; names are resolved with the search_path of this session.");
+		ReThrowError(edata);
+	}
+	PG_END_TRY();
+}
+
+static void
+refuse(const ZdmStatement *statement, int sqlerrcode, const char *why, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(sqlerrcode),
+			 errmsg("cannot execute %s as a job: %s", GetCommandTagName(statement->tag), why),
+			 errhint("%s", hint)));
+}
+
+static void
+refuse_not_ddl(const ZdmStatement *statement)
+{
+	refuse(statement, ERRCODE_INVALID_PARAMETER_VALUE, "it is not DDL", HINT_NOT_DDL);
+}
+
+static void
+refuse_cluster(const ZdmStatement *statement)
+{
+	refuse(statement, ERRCODE_FEATURE_NOT_SUPPORTED, "it is not about an object of this database", HINT_CLUSTER);
+}
+
+static void
+refuse_hides(const ZdmStatement *statement)
+{
+	refuse(statement, ERRCODE_FEATURE_NOT_SUPPORTED, "it runs other statements", HINT_HIDES);
+}
+
+static void
+refuse_temporary(const ZdmStatement *statement, const RangeVar *rv)
+{
+	if (rv && (rv->relpersistence == RELPERSISTENCE_TEMP ||
+			   (rv->schemaname && strcmp(rv->schemaname, "pg_temp") == 0)))
+		refuse(statement, ERRCODE_FEATURE_NOT_SUPPORTED, "the object is temporary", HINT_SESSION);
+}
+
+/* Objects that a DROP, RENAME or OWNER may be about. */
+static void
+check_object_type(const ZdmStatement *statement, ObjectType type)
+{
+	switch (type)
+	{
+		case OBJECT_DATABASE:
+		case OBJECT_ROLE:
+		case OBJECT_TABLESPACE:
+		case OBJECT_SUBSCRIPTION:
+		case OBJECT_EVENT_TRIGGER:
+		case OBJECT_PARAMETER_ACL:
+			refuse_cluster(statement);
+			break;
+		case OBJECT_EXTENSION:
+			refuse_hides(statement);
+			break;
+		default:
+			break;
+	}
+}
+
+static bool
+has_concurrently(List *params)
+{
+	ListCell   *lc;
+
+	foreach(lc, params)
+	{
+		DefElem    *elem = lfirst_node(DefElem, lc);
+
+		if (strcmp(elem->defname, "concurrently") == 0)
+			return defGetBoolean(elem);
+	}
+	return false;
+}
+
+static bool
+detaches_concurrently(const AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_DetachPartition && castNode(PartitionCmd, cmd->def)->concurrent)
+			return true;
+	}
+	return false;
+}
+
+/* A leftover can be told from somebody else's index by its name only. */
+static void
+check_index(const ZdmStatement *statement, const IndexStmt *stmt)
+{
+	if (stmt->concurrent && stmt->idxname == NULL)
+		refuse(statement, ERRCODE_FEATURE_NOT_SUPPORTED, "the index has no name",
+			   "Name the index, or use zdm.create_index().");
+}
+
+static void
+classify_reindex(ZdmStatement *statement, const ReindexStmt *stmt)
+{
+	if (stmt->kind != REINDEX_OBJECT_INDEX && stmt->kind != REINDEX_OBJECT_TABLE)
+		refuse(statement, ERRCODE_FEATURE_NOT_SUPPORTED, "it is about many tables",
+			   "Give one index to zdm.reindex() at a time.");
+	statement->toplevel = has_concurrently(stmt->params);
+}
+
+/* Statements with something to look at. */
+static bool
+classify_closely(ZdmStatement *statement)
+{
+	Node	   *tree = statement->tree;
+
+	switch (nodeTag(tree))
+	{
+		case T_AlterTableStmt:
+			refuse_temporary(statement, ((AlterTableStmt *) tree)->relation);
+			statement->toplevel = detaches_concurrently((AlterTableStmt *) tree);
+			return true;
+		case T_IndexStmt:
+			check_index(statement, (IndexStmt *) tree);
+			statement->toplevel = ((IndexStmt *) tree)->concurrent;
+			return true;
+		case T_DropStmt:
+			check_object_type(statement, ((DropStmt *) tree)->removeType);
+			statement->toplevel = ((DropStmt *) tree)->concurrent;
+			return true;
+		case T_RenameStmt:
+			check_object_type(statement, ((RenameStmt *) tree)->renameType);
+			return true;
+		case T_AlterOwnerStmt:
+			check_object_type(statement, ((AlterOwnerStmt *) tree)->objectType);
+			return true;
+		case T_CommentStmt:
+			check_object_type(statement, ((CommentStmt *) tree)->objtype);
+			return true;
+		case T_GrantStmt:
+			check_object_type(statement, ((GrantStmt *) tree)->objtype);
+			return true;
+		case T_ReindexStmt:
+			classify_reindex(statement, (ReindexStmt *) tree);
+			return true;
+		case T_RefreshMatViewStmt:
+			statement->harmless = ((RefreshMatViewStmt *) tree)->concurrent;
+			return true;
+		case T_CreateStmt:
+			refuse_temporary(statement, ((CreateStmt *) tree)->relation);
+			return true;
+		case T_CreateTableAsStmt:
+			refuse_temporary(statement, ((CreateTableAsStmt *) tree)->into->rel);
+			statement->harmless = true;
+			return true;
+		case T_ViewStmt:
+			refuse_temporary(statement, ((ViewStmt *) tree)->view);
+			return true;
+		case T_CreateSchemaStmt:
+			if (((CreateSchemaStmt *) tree)->schemaElts != NIL)
+				refuse_hides(statement);
+			return true;
+		case T_CreateSeqStmt:
+			refuse_temporary(statement, ((CreateSeqStmt *) tree)->sequence);
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Statements that are fine as they are. */
+static bool
+is_plain_ddl(const Node *tree)
+{
+	switch (nodeTag(tree))
+	{
+		case T_AlterObjectSchemaStmt:
+		case T_AlterObjectDependsStmt:
+		case T_CreateForeignTableStmt:
+		case T_TruncateStmt:
+		case T_RuleStmt:
+		case T_CreateTrigStmt:
+		case T_CreatePolicyStmt:
+		case T_AlterPolicyStmt:
+		case T_AlterSeqStmt:
+		case T_CreateStatsStmt:
+		case T_AlterStatsStmt:
+		case T_CreateFunctionStmt:
+		case T_AlterFunctionStmt:
+		case T_CreateCastStmt:
+		case T_CreateOpClassStmt:
+		case T_CreateOpFamilyStmt:
+		case T_AlterOpFamilyStmt:
+		case T_AlterOperatorStmt:
+		case T_DefineStmt:
+		case T_CreateEnumStmt:
+		case T_AlterEnumStmt:
+		case T_CreateRangeStmt:
+		case T_CompositeTypeStmt:
+		case T_AlterTypeStmt:
+		case T_CreateDomainStmt:
+		case T_AlterDomainStmt:
+		case T_AlterCollationStmt:
+		case T_AlterTSDictionaryStmt:
+		case T_AlterTSConfigurationStmt:
+		case T_AlterDefaultPrivilegesStmt:
+		case T_SecLabelStmt:
+		case T_CreatePublicationStmt:
+		case T_AlterPublicationStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static void
+refuse_the_rest(const ZdmStatement *statement)
+{
+	switch (nodeTag(statement->tree))
+	{
+		case T_CreateExtensionStmt:
+		case T_AlterExtensionStmt:
+		case T_AlterExtensionContentsStmt:
+		case T_ImportForeignSchemaStmt:
+		case T_DropOwnedStmt:
+		case T_ReassignOwnedStmt:
+		case T_DoStmt:
+		case T_CallStmt:
+			refuse_hides(statement);
+			break;
+		case T_SelectStmt:
+			refuse_not_ddl(statement);
+			break;
+		case T_ClusterStmt:
+			refuse(statement, ERRCODE_FEATURE_NOT_SUPPORTED, "it rewrites a table under its lock",
+				   "Run it in a session of yours, when nobody needs the table.");
+			break;
+		default:
+			if (GetCommandLogLevel(statement->tree) == LOGSTMT_DDL)
+				refuse_cluster(statement);
+			refuse_not_ddl(statement);
+			break;
+	}
+}
+
+typedef struct ParseArg
+{
+	const char *text;
+	List	   *stmts;
+} ParseArg;
+
+static void
+parse_step(void *arg)
+{
+	ParseArg   *parse = arg;
+
+	parse->stmts = raw_parser(parse->text, RAW_PARSE_DEFAULT);
+}
+
+/*
+ * Parse a statement, in the current memory context.  Errors with SYNTAX_ERROR
+ * when it is none or more than one, with INVALID_PARAMETER_VALUE when it is
+ * not DDL, with FEATURE_NOT_SUPPORTED when it is DDL that cannot be a job.
+ */
+ZdmStatement *
+zdm_statement_parse(const char *text)
+{
+	ZdmStatement *statement = palloc0(sizeof(ZdmStatement));
+	ParseArg	parse;
+
+	parse.text = text;
+
+	parse.stmts = NIL;
+	zdm_statement_errors(parse_step, &parse, text);
+	if (parse.stmts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("statement is empty"),
+				 errhint("Give one DDL statement, such as \"ALTER TABLE t ADD COLUMN c int\".")));
+	if (list_length(parse.stmts) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("statement must not contain a second statement"),
+				 errhint("Give each to a zdm.execute_ddl() of its own.")));
+	statement->text = text;
+
+	statement->tree = linitial_node(RawStmt, parse.stmts)->stmt;
+	statement->tag = CreateCommandTag(statement->tree);
+	if (!classify_closely(statement) && !is_plain_ddl(statement->tree))
+		refuse_the_rest(statement);
+	return statement;
+}
+
+/* The relation that a statement is about, by name; NULL when there is none. */
+const RangeVar *
+zdm_statement_object(const ZdmStatement *statement)
+{
+	switch (nodeTag(statement->tree))
+	{
+		case T_AlterTableStmt:
+			return ((AlterTableStmt *) statement->tree)->relation;
+		case T_RenameStmt:
+			return ((RenameStmt *) statement->tree)->relation;
+		case T_AlterObjectSchemaStmt:
+			return ((AlterObjectSchemaStmt *) statement->tree)->relation;
+		case T_IndexStmt:
+			return ((IndexStmt *) statement->tree)->relation;
+		case T_CreateTrigStmt:
+			return ((CreateTrigStmt *) statement->tree)->relation;
+		case T_CreateStmt:
+			return ((CreateStmt *) statement->tree)->relation;
+		case T_ViewStmt:
+			return ((ViewStmt *) statement->tree)->view;
+		default:
+			return NULL;
+	}
+}

@@ -1,0 +1,28 @@
+/*
+ * statement.h
+ *	  A statement that zdm.execute_ddl() may run: parsed, and what kind it is.
+ */
+#ifndef ZDM_DDL_STATEMENT_H
+#define ZDM_DDL_STATEMENT_H
+
+#include "nodes/parsenodes.h"
+#include "tcop/cmdtag.h"
+
+typedef struct ZdmStatement
+{
+	const char *text;
+	Node	   *tree;			/* raw: not analyzed */
+	CommandTag	tag;
+	bool		toplevel;		/* cannot run in a transaction block */
+	bool		harmless;		/* what it locks is in nobody's way, however
+								 * long it takes */
+} ZdmStatement;
+
+/* what to run under zdm_statement_errors() */
+typedef void (*ZdmStatementStep) (void *arg);
+
+extern ZdmStatement *zdm_statement_parse(const char *text);
+extern void zdm_statement_errors(ZdmStatementStep step, void *arg, const char *text);
+extern const RangeVar *zdm_statement_object(const ZdmStatement *statement);
+
+#endif							/* ZDM_DDL_STATEMENT_H */

@@ -1,0 +1,208 @@
+/*
+ * columns.c
+ *	  Adding, dropping and constraining columns.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "catalog/heap.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_class.h"
+#include "commands/tablecmds.h"
+#include "compat/explain.h"
+#include "explain/facts.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_collate.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+#define ADVICE_FILL \
+	"Add the column without this, then SET DEFAULT, fill what is there with zdm.start_backfill()"
+
+/* The DEFAULT as it would be stored, or as the type has it; NULL if none. */
+static Expr *
+default_expression(ZdmFacts *facts, const ColumnDef *def, Oid typid, int32 typmod)
+{
+	ParseState *pstate;
+
+	if (def->raw_default == NULL)
+		return (Expr *) get_typdefault(typid);
+	pstate = make_parsestate(NULL);
+	pstate->p_sourcetext = facts->sql;
+	return (Expr *) cookDefault(pstate, copyObject(def->raw_default), typid, typmod,
+								def->colname, '\0');
+}
+
+/*
+ * As ALTER TABLE decides it: a default that is not volatile after planning is
+ * stored once, and every row that was there before has it.
+ */
+static const char *
+why_rewrite(ZdmFacts *facts, const ColumnDef *def, bool is_serial, Oid typid, int32 typmod)
+{
+	Expr	   *expr;
+
+	if (is_serial || def->identity)
+		return "Numbering the rows rewrites the table. " ADVICE_FILL " from a sequence, and use zdm.set_not_null(). ADD GENERATED ... AS IDENTITY is brief then.";
+	if (def->generated)
+		return zdm_compat_is_virtual(def->generated) ? NULL :
+			"A stored generated column rewrites the table. Add a plain column, keep it with a trigger, and fill it with zdm.start_backfill().";
+	if (DomainHasConstraints(typid))
+		return "A domain with constraints rewrites the table. Give the column the base type, and use zdm.add_check() and zdm.set_not_null().";
+	expr = default_expression(facts, def, typid, typmod);
+	if (expr && contain_volatile_functions((Node *) expression_planner(expr)))
+		return "A volatile default rewrites the table. " ADVICE_FILL ", and use zdm.set_not_null().";
+	return NULL;
+}
+
+static bool
+has_default(ZdmFacts *facts, const ColumnDef *def, bool is_serial, Oid typid, int32 typmod)
+{
+	Expr	   *expr;
+
+	if (is_serial || def->identity || def->generated)
+		return true;
+	expr = default_expression(facts, def, typid, typmod);
+	return expr && !(IsA(expr, Const) && ((Const *) expr)->constisnull);
+}
+
+/*
+ * ADD COLUMN.  tree: the tables that get it.  Errors with what PostgreSQL says
+ * of the type and the default.
+ */
+void
+zdm_explain_add_column(ZdmFacts *facts, Oid relid, const List *tree, ColumnDef *def, bool is_serial)
+{
+	const char *why;
+	bool		required;
+	bool		checked;
+	Oid			typid;
+	int32		typmod;
+	ListCell   *lc;
+
+	typenameTypeIdAndMod(NULL, def->typeName, &typid, &typmod);
+	why = why_rewrite(facts, def, is_serial, typid, typmod);
+	required = def->is_not_null && !has_default(facts, def, is_serial, typid, typmod);
+	checked = def->is_not_null && (required || zdm_compat_is_virtual(def->generated));
+	foreach(lc, tree)
+	{
+		Oid			childid = lfirst_oid(lc);
+
+		if (get_rel_relkind(childid) != RELKIND_RELATION)
+			continue;
+		if (why)
+			zdm_facts_rewrite_with_indexes(facts, childid, why);
+		else if (checked)
+			zdm_facts_scan(facts, childid, NULL);
+		if (required)
+			zdm_facts_fails_on_rows(facts, childid,
+									psprintf("Fails when there are rows, which would have no value. Add the column without NOT NULL, fill it with zdm.start_backfill(), and use zdm.set_not_null(%s, %s).",
+											 zdm_facts_literal(relid), quote_literal_cstr(def->colname)));
+	}
+}
+
+/* Do the constraints of rel show that the column has no NULLs? */
+static bool
+is_proved_not_null(Oid relid, AttrNumber attnum)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+	NullTest   *test = makeNode(NullTest);
+	bool		proved;
+
+	test->arg = (Expr *) makeVar(1, attnum, att->atttypid, att->atttypmod, att->attcollation, 0);
+	test->nulltesttype = IS_NOT_NULL;
+	test->location = -1;
+	proved = PartConstraintImpliedByRelConstraint(rel, list_make1(test));
+	relation_close(rel, NoLock);
+	return proved;
+}
+
+/*
+ * SET NOT NULL, alone or as part of PRIMARY KEY.  Columns that are not there
+ * yet are none of its business.
+ */
+void
+zdm_explain_set_not_null(ZdmFacts *facts, Oid relid, const List *tree, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, tree)
+	{
+		Oid			childid = lfirst_oid(lc);
+		AttrNumber	attnum = get_attnum(childid, column);
+
+		if (get_rel_relkind(childid) != RELKIND_RELATION)
+			continue;
+		if (attnum == InvalidAttrNumber)
+		{
+			/* just added in the same statement: its values are looked at */
+			zdm_facts_scan(facts, childid, "Write NOT NULL into the definition of the new column: then nothing is scanned.");
+			continue;
+		}
+		if (attnum > 0 && !is_proved_not_null(childid, attnum))
+			zdm_facts_scan(facts, childid,
+						   psprintf("Scans the table under ACCESS EXCLUSIVE. Use zdm.set_not_null(%s, %s) instead.",
+									zdm_facts_literal(relid), quote_literal_cstr(column)));
+	}
+}
+
+/* DROP COLUMN: all that goes with it is locked. */
+void
+zdm_explain_drop_column(ZdmFacts *facts, Oid relid, const List *tree, const AlterTableCmd *cmd)
+{
+	ListCell   *lc;
+
+	if (get_attnum(relid, cmd->name) == InvalidAttrNumber)
+	{
+		if (!cmd->missing_ok)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of relation \"%s\" does not exist",
+							cmd->name, get_rel_name(relid))));
+		return;
+	}
+	foreach(lc, tree)
+	{
+		AttrNumber	attnum = get_attnum(lfirst_oid(lc), cmd->name);
+
+		if (attnum == InvalidAttrNumber)
+			continue;
+		zdm_explain_drop_object(facts, lfirst_oid(lc), RelationRelationId, lfirst_oid(lc), attnum,
+								cmd->behavior == DROP_CASCADE);
+		zdm_facts_breaks(facts, lfirst_oid(lc),
+						 psprintf("Clients that use the column fail, and its data is gone. Use zdm.drop_column(%s, %s, ...), or make sure that nothing uses it and run zdm.execute_ddl().",
+								  zdm_facts_literal(relid), quote_literal_cstr(cmd->name)));
+	}
+}
+
+/* SET EXPRESSION of a generated column (17). */
+void
+zdm_explain_set_expression(ZdmFacts *facts, Oid relid, const List *tree, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attnum));
+	char		generated;
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	generated = ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated;
+	ReleaseSysCache(tuple);
+	if (zdm_compat_is_virtual(generated))
+		return;
+	foreach(lc, tree)
+	{
+		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+			zdm_facts_rewrite_with_indexes(facts, lfirst_oid(lc),
+										   "Rewrites the table. Fill a new column with zdm.start_backfill(), and change over.");
+	}
+}

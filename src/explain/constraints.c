@@ -1,0 +1,282 @@
+/*
+ * constraints.c
+ *	  Constraints of tables: added, validated, dropped.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "compat/explain.h"
+#include "explain/facts.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_expr.h"
+#include "parser/parse_relation.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+/* What PostgreSQL says of the expression; new columns are beyond it. */
+static void
+check_expression(const ZdmFacts *facts, Oid relid, const Constraint *con)
+{
+	ParseState *pstate;
+	ParseNamespaceItem *nsitem;
+	Relation	rel;
+
+	if (con->raw_expr == NULL || facts->new_columns != NIL)
+		return;
+	rel = relation_open(relid, AccessShareLock);
+	pstate = make_parsestate(NULL);
+	pstate->p_sourcetext = facts->sql;
+	nsitem = addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true);
+	addNSItemToQuery(pstate, nsitem, true, true, true);
+	(void) coerce_to_boolean(pstate, transformExpr(pstate, copyObject(con->raw_expr), EXPR_KIND_CHECK_CONSTRAINT),
+							 "CHECK");
+	relation_close(rel, NoLock);
+}
+
+static void
+add_check(ZdmFacts *facts, Oid relid, bool recurse, const Constraint *con)
+{
+	bool		down = recurse && !con->is_no_inherit;
+
+	check_expression(facts, relid, con);
+	zdm_facts_lock_list(facts, zdm_facts_tree(relid, down), AccessExclusiveLock);
+	if (!con->skip_validation)
+		zdm_facts_scan_list(facts, zdm_facts_leaves(relid, down),
+							psprintf("Scans the table under ACCESS EXCLUSIVE. Use zdm.add_check(%s, ...), or add it NOT VALID and then zdm.validate_constraint().",
+									 zdm_facts_literal(relid)));
+}
+
+/* Is there a unique index on the columns that a foreign key names? */
+static bool
+is_key(Oid relid, const List *columns)
+{
+	Bitmapset  *wanted = NULL;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		wanted = bms_add_member(wanted, get_attnum(relid, strVal(lfirst(lc))));
+	foreach(lc, zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisunique AND indisvalid"
+							   " AND indimmediate AND indpred IS NULL AND indexprs IS NULL AND indnkeyatts = $3",
+							   relid, InvalidOid, list_length(columns)))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		Bitmapset  *keys = NULL;
+
+		for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+			keys = bms_add_member(keys, index->rd_index->indkey.values[i]);
+		index_close(index, NoLock);
+		if (bms_equal(keys, wanted))
+			return true;
+	}
+	return false;
+}
+
+/* The columns of both sides must be there, and be a key on the other side. */
+static void
+check_foreign_key(ZdmFacts *facts, Oid relid, Oid pkid, const Constraint *con)
+{
+	ZdmFacts	none = {.sql = facts->sql};
+	ListCell   *lc;
+	bool		found;
+
+	foreach(lc, con->fk_attrs)
+		zdm_facts_require_column(facts, relid, strVal(lfirst(lc)));
+	foreach(lc, con->pk_attrs)
+		zdm_facts_require_column(relid == pkid ? facts : &none, pkid, strVal(lfirst(lc)));
+	if (con->pk_attrs)
+		found = is_key(pkid, con->pk_attrs) || facts->new_columns != NIL;
+	else
+		found = zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisprimary AND indimmediate",
+							   pkid, InvalidOid, 0) != NIL;
+	if (!found)
+		zdm_facts_fails(facts, pkid,
+						psprintf("Fails: the referenced columns are no key. Use zdm.add_unique(%s, ...) or zdm.add_primary_key() there first.",
+								 zdm_facts_literal(pkid)));
+}
+
+static void
+add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con)
+{
+	Oid			pkid = zdm_facts_lookup(con->pktable, false);
+	bool		partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+	bool		pk_partitioned = get_rel_relkind(pkid) == RELKIND_PARTITIONED_TABLE;
+
+	check_foreign_key(facts, relid, pkid, con);
+	zdm_facts_lock_list(facts, zdm_facts_tree(relid, partitioned), ShareRowExclusiveLock);
+	zdm_facts_lock_list(facts, zdm_facts_tree(pkid, pk_partitioned), ShareRowExclusiveLock);
+	if (!con->skip_validation)
+		zdm_facts_check_foreign_key(facts, zdm_facts_leaves(relid, partitioned), pkid,
+									psprintf("Reads the whole table, and looks up each row in the other, while both are locked against writes. Use zdm.add_foreign_key(%s, ...), or add it NOT VALID and then zdm.validate_constraint().",
+											 zdm_facts_literal(relid)));
+	else if (partitioned && !con->initially_valid && !ZDM_PARTITIONED_FK_NOT_VALID)
+		zdm_facts_fails(facts, relid,
+						"Fails: before PostgreSQL 18, a foreign key of a partitioned table cannot be NOT VALID. Use zdm.add_foreign_key(), which builds it partition by partition.");
+}
+
+static void
+add_not_null(ZdmFacts *facts, Oid relid, bool recurse, const Constraint *con)
+{
+	bool		down = recurse && !con->is_no_inherit;
+	const char *column = strVal(linitial(con->keys));
+
+	zdm_facts_require_column(facts, relid, column);
+	zdm_facts_lock_list(facts, zdm_facts_tree(relid, down), AccessExclusiveLock);
+	/* of a new column, it has been judged with its default */
+	if (!con->skip_validation && get_attnum(relid, column) != InvalidAttrNumber)
+		zdm_explain_set_not_null(facts, relid, zdm_facts_tree(relid, down), column);
+}
+
+/* ADD CONSTRAINT; index constraints come as indexes. */
+void
+zdm_explain_add_constraint(ZdmFacts *facts, Oid relid, bool recurse, Constraint *con)
+{
+	switch (con->contype)
+	{
+		case CONSTR_CHECK:
+			add_check(facts, relid, recurse, con);
+			break;
+		case CONSTR_FOREIGN:
+			add_foreign_key(facts, relid, con);
+			break;
+		case CONSTR_NOTNULL:
+			add_not_null(facts, relid, recurse, con);
+			break;
+		default:
+			break;
+	}
+}
+
+static const char *
+index_constraint_advice(Oid relid, const IndexStmt *stmt)
+{
+	if (stmt->primary)
+		return psprintf("Builds an index under ACCESS EXCLUSIVE. Use zdm.add_primary_key(%s, ...), or build a unique index with zdm.create_index() and add the key with USING INDEX.",
+						zdm_facts_literal(relid));
+	if (stmt->excludeOpNames)
+		return "Builds an index under ACCESS EXCLUSIVE. An exclusion constraint has no online form: make it on a new table that is filled by triggers and zdm.start_backfill(), and rename.";
+	return psprintf("Builds an index under ACCESS EXCLUSIVE. Use zdm.add_unique(%s, ...), or build a unique index with zdm.create_index() and add the constraint with USING INDEX.",
+					zdm_facts_literal(relid));
+}
+
+/* ADD UNIQUE, PRIMARY KEY, EXCLUDE: builds an index. */
+void
+zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt)
+{
+	List	   *tree = zdm_facts_tree(relid, get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE);
+	const char *advice = index_constraint_advice(relid, stmt);
+	ListCell   *lc;
+
+	zdm_facts_require_key_columns(facts, relid, stmt);
+	zdm_facts_lock_list(facts, tree, stmt->primary ? AccessExclusiveLock : ShareLock);
+	foreach(lc, tree)
+	{
+		if (zdm_facts_has_storage(lfirst_oid(lc)))
+			zdm_facts_scan(facts, lfirst_oid(lc), advice);
+	}
+}
+
+/* The columns of a primary key become NOT NULL. */
+static void
+require_not_null(ZdmFacts *facts, Oid relid, Oid indexid)
+{
+	Relation	index = index_open(indexid, AccessShareLock);
+
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
+	{
+		char	   *column = get_attname(relid, index->rd_index->indkey.values[i], true);
+
+		if (column)
+			zdm_explain_set_not_null(facts, relid, list_make1_oid(relid), column);
+	}
+	index_close(index, NoLock);
+}
+
+/* ADD UNIQUE or PRIMARY KEY ... USING INDEX: the index is there. */
+void
+zdm_explain_use_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt)
+{
+	/* renamed like the constraint */
+	if (stmt->idxname && strcmp(stmt->idxname, get_rel_name(stmt->indexOid)) != 0)
+		zdm_facts_lock(facts, stmt->indexOid, ShareUpdateExclusiveLock);
+	zdm_facts_lock(facts, stmt->indexOid, AccessShareLock);
+	zdm_facts_lock(facts, relid, AccessExclusiveLock);
+	if (stmt->primary)
+		require_not_null(facts, relid, stmt->indexOid);
+}
+
+/* A copy of the row of pg_constraint; errors with UNDEFINED_OBJECT. */
+static HeapTuple
+constraint_named(Oid relid, const char *name, bool missing_ok)
+{
+	Oid			conid = get_relation_constraint_oid(relid, name, true);
+
+	if (!OidIsValid(conid) && missing_ok)
+		return NULL;
+	if (!OidIsValid(conid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("constraint \"%s\" of relation \"%s\" does not exist", name, get_rel_name(relid)),
+				 errhint("\\d %s in psql lists the constraints.", zdm_facts_name(relid))));
+	return SearchSysCacheCopy1(CONSTROID, ObjectIdGetDatum(conid));
+}
+
+/* DROP CONSTRAINT: what goes with it is locked. */
+void
+zdm_explain_drop_constraint(ZdmFacts *facts, Oid relid, bool recurse, const AlterTableCmd *cmd)
+{
+	HeapTuple	tuple = constraint_named(relid, cmd->name, cmd->missing_ok);
+	Form_pg_constraint con;
+
+	if (tuple == NULL)
+		return;
+	con = (Form_pg_constraint) GETSTRUCT(tuple);
+	if (con->contype == CONSTRAINT_FOREIGN)
+	{
+		zdm_facts_lock(facts, con->confrelid, AccessExclusiveLock);
+		zdm_facts_advise(facts, relid,
+						 "The lock is brief once it is granted, but is taken on both tables. Run the statement with zdm.execute_ddl().");
+	}
+	zdm_explain_drop_object(facts, relid, ConstraintRelationId, con->oid, 0,
+							cmd->behavior == DROP_CASCADE);
+}
+
+static char *
+validation_advice(ZdmFacts *facts, Oid relid, const char *name)
+{
+	const char *call = psprintf("zdm.validate_constraint(%s, %s)", zdm_facts_literal(relid), quote_literal_cstr(name));
+
+	if (zdm_facts_mode(facts, relid) > ShareUpdateExclusiveLock)
+		return psprintf("Scans the table under the lock that the other subcommands take. Use %s in a transaction of its own, after this one.", call);
+	return psprintf("Scans the table in one transaction, while others read and write. %s does it in small pieces and can be paused.", call);
+}
+
+/* VALIDATE CONSTRAINT: a scan that lets others read and write. */
+void
+zdm_explain_validate_constraint(ZdmFacts *facts, Oid relid, bool recurse, const char *name)
+{
+	HeapTuple	tuple = constraint_named(relid, name, false);
+	Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
+	bool		down = recurse && (con->contype != CONSTRAINT_FOREIGN ||
+								   get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE);
+	char	   *advice;
+
+	if (con->convalidated)
+	{
+		zdm_facts_advise(facts, relid, "The constraint is valid already: nothing is done.");
+		return;
+	}
+	advice = validation_advice(facts, relid, name);
+	zdm_facts_lock_list(facts, zdm_facts_tree(relid, down), ShareUpdateExclusiveLock);
+	if (con->contype == CONSTRAINT_FOREIGN)
+	{
+		zdm_facts_lock(facts, con->confrelid, RowShareLock);
+		zdm_facts_check_foreign_key(facts, zdm_facts_leaves(relid, down), con->confrelid, advice);
+	}
+	else
+		zdm_facts_scan_list(facts, zdm_facts_leaves(relid, down), advice);
+}

@@ -1,0 +1,96 @@
+/*
+ * facts.h
+ *	  The facts of one statement while they are gathered, for the files of
+ *	  this room.
+ */
+#ifndef ZDM_EXPLAIN_FACTS_H
+#define ZDM_EXPLAIN_FACTS_H
+
+#include "explain/explain.h"
+#include "nodes/primnodes.h"
+#include "utils/relcache.h"
+
+typedef struct ZdmFacts
+{
+	const char *sql;			/* for positions in errors */
+	List	   *entries;		/* of ZdmFactEntry, in the order they were
+								 * found */
+	List	   *notes;			/* of ZdmDdlFact without a relation */
+	List	   *new_columns;	/* of String: those that the statement itself
+								 * adds */
+} ZdmFacts;
+
+extern Oid	zdm_facts_lookup(const RangeVar *rv, bool missing_ok);
+extern void zdm_facts_require_owner(Oid relid);
+extern void zdm_facts_lock(ZdmFacts *facts, Oid relid, LOCKMODE mode);
+extern LOCKMODE zdm_facts_mode(ZdmFacts *facts, Oid relid);
+extern void zdm_facts_lock_list(ZdmFacts *facts, const List *relids, LOCKMODE mode);
+extern void zdm_facts_lock_indexes(ZdmFacts *facts, Oid relid, LOCKMODE mode);
+extern void zdm_facts_scan(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_scan_list(ZdmFacts *facts, const List *relids, const char *advice);
+extern void zdm_facts_check_foreign_key(ZdmFacts *facts, const List *leaves, Oid referenced,
+										const char *advice);
+extern void zdm_facts_copy(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_rewrite(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_replace(ZdmFacts *facts, Oid relid);
+extern void zdm_facts_empty(ZdmFacts *facts, Oid relid);
+extern void zdm_facts_rewrite_with_indexes(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_online(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_breaks(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_fails(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_fails_on_rows(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_advise(ZdmFacts *facts, Oid relid, const char *advice);
+extern void zdm_facts_note(ZdmFacts *facts, bool safe, const char *advice);
+extern List *zdm_facts_finish(ZdmFacts *facts);
+
+/* catalog.c */
+extern void zdm_facts_check_kind(ObjectType objtype, char relkind, Oid relid);
+extern List *zdm_facts_oids(const char *sql, Oid arg1, Oid arg2, int arg3);
+extern List *zdm_facts_tree(Oid relid, bool recurse);
+extern List *zdm_facts_leaves(Oid relid, bool recurse);
+extern List *zdm_facts_sequences(Oid relid, AttrNumber attnum);
+extern Oid	zdm_facts_owner(Oid relid);
+extern void zdm_facts_require_column(const ZdmFacts *facts, Oid relid, const char *column);
+extern void zdm_facts_require_key_columns(const ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
+extern bool zdm_facts_has_storage(Oid relid);
+extern char *zdm_facts_literal(Oid relid);
+extern char *zdm_facts_name(Oid relid);
+
+/* the families of statements */
+extern void zdm_explain_alter_table(ZdmFacts *facts, AlterTableStmt *stmt);
+extern void zdm_explain_add_column(ZdmFacts *facts, Oid relid, const List *tree,
+								   ColumnDef *def, bool is_serial);
+extern void zdm_explain_set_not_null(ZdmFacts *facts, Oid relid, const List *tree, const char *column);
+extern void zdm_explain_drop_column(ZdmFacts *facts, Oid relid, const List *tree,
+									const AlterTableCmd *cmd);
+extern void zdm_explain_set_expression(ZdmFacts *facts, Oid relid, const List *tree, const char *column);
+extern void zdm_explain_alter_type(ZdmFacts *facts, Oid relid, const List *tree,
+								   const AlterTableCmd *cmd);
+extern void zdm_explain_add_constraint(ZdmFacts *facts, Oid relid, bool recurse, Constraint *con);
+extern void zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
+extern void zdm_explain_use_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
+extern void zdm_explain_drop_constraint(ZdmFacts *facts, Oid relid, bool recurse,
+										const AlterTableCmd *cmd);
+extern void zdm_explain_validate_constraint(ZdmFacts *facts, Oid relid, bool recurse,
+											const char *name);
+extern void zdm_explain_attach(ZdmFacts *facts, Oid relid, PartitionCmd *cmd);
+extern void zdm_explain_detach(ZdmFacts *facts, Oid relid, const PartitionCmd *cmd);
+extern void zdm_explain_create_table(ZdmFacts *facts, CreateStmt *stmt);
+
+extern void zdm_explain_create_index(ZdmFacts *facts, IndexStmt *stmt);
+extern void zdm_explain_reindex(ZdmFacts *facts, ReindexStmt *stmt);
+extern void zdm_explain_alter_index_attach(ZdmFacts *facts, Oid relid, const PartitionCmd *cmd);
+
+extern void zdm_explain_drop(ZdmFacts *facts, DropStmt *stmt);
+extern void zdm_explain_drop_object(ZdmFacts *facts, Oid relid, Oid classid, Oid objid,
+									int subid, bool cascade);
+extern void zdm_explain_truncate(ZdmFacts *facts, TruncateStmt *stmt);
+extern void zdm_explain_rename(ZdmFacts *facts, RenameStmt *stmt);
+extern void zdm_explain_set_schema(ZdmFacts *facts, AlterObjectSchemaStmt *stmt);
+extern void zdm_explain_domain(ZdmFacts *facts, AlterDomainStmt *stmt);
+extern void zdm_explain_enum(ZdmFacts *facts, AlterEnumStmt *stmt);
+extern void zdm_explain_composite(ZdmFacts *facts, Oid relid);
+extern void zdm_explain_sequence(ZdmFacts *facts, Oid relid, const AlterSeqStmt *stmt);
+extern bool zdm_explain_other(ZdmFacts *facts, Node *stmt);
+
+#endif							/* ZDM_EXPLAIN_FACTS_H */

@@ -1,0 +1,93 @@
+/*
+ * submit.c
+ *	  What the functions that start a job have in common: names, and the job
+ *	  that is there already.
+ */
+#include "postgres.h"
+
+#include "job/queue.h"
+#include "job/submit.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+
+#define MAX_NAME_LENGTH 200
+
+/* Errors with INVALID_PARAMETER_VALUE when a name that was given is no good. */
+void
+zdm_submit_check_name(const char *name)
+{
+	if (name[0] == '\0' || pg_mbstrlen(name) > MAX_NAME_LENGTH)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name must have 1 to %d characters", MAX_NAME_LENGTH),
+				 errhint("Leave it out to have one derived from the definition.")));
+}
+
+static void
+notice_existing(const ZdmJob *job)
+{
+	if (job->state == ZDM_JOB_FAILED || job->state == ZDM_JOB_CANCELLED)
+		ereport(NOTICE,
+				(errmsg("job " INT64_FORMAT " (\"%s\") exists and is %s",
+						job->id, job->name, zdm_job_state_name(job->state)),
+				 errhint("Use zdm.retry_job(" INT64_FORMAT ") to continue it.", job->id)));
+	else if (job->state == ZDM_JOB_PAUSED)
+		ereport(NOTICE,
+				(errmsg("job " INT64_FORMAT " (\"%s\") exists and is paused", job->id, job->name),
+				 errhint("Use zdm.resume_job(" INT64_FORMAT ") to continue it.", job->id)));
+	else if (job->state == ZDM_JOB_DONE)
+		ereport(NOTICE,
+				(errmsg("job " INT64_FORMAT " (\"%s\") is already done", job->id, job->name),
+				 errhint("Give another name to run the same again.")));
+}
+
+/*
+ * The id of the job that has the name, with a NOTICE when it does not run; 0
+ * when there is none.  Errors with DUPLICATE_OBJECT when it is another job.
+ */
+int64
+zdm_submit_existing(const char *name, const char *kind, ZdmSubmitDiffers differs, const void *wanted)
+{
+	ZdmJob	   *job = zdm_job_load_by_name(name);
+	char	   *difference;
+
+	if (job == NULL)
+		return 0;
+	if (OidIsValid(job->owner_id) && !has_privs_of_role(GetUserId(), job->owner_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("job \"%s\" exists and belongs to another role", name),
+				 errhint("Give another name.")));
+	difference = strcmp(job->kind, kind) == 0 ? differs(job, wanted) :
+		psprintf("It is a job of kind \"%s\".", job->kind);
+	if (difference)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("job \"%s\" exists with another definition", name),
+				 errdetail("%s", difference),
+				 errhint("Give another name, or repeat the definition of job " INT64_FORMAT ".", job->id)));
+	notice_existing(job);
+	return job->id;
+}
+
+/* Another session has created the job, and it cannot be seen yet. */
+void
+zdm_submit_refuse_race(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("job \"%s\" was created by a concurrent transaction", name),
+			 errhint("Try again.")));
+}
+
+/* A new job needs the launcher to survive a restart. */
+void
+zdm_submit_notice_no_preload(void)
+{
+	if (!zdm_queue_is_preloaded())
+		ereport(NOTICE,
+				(errmsg("the job will not be resumed by itself after a restart of the server"),
+				 errdetail("zdm is not in shared_preload_libraries, so there is no launcher."),
+				 errhint("Add zdm to shared_preload_libraries and restart the server; or call zdm.resume_job() after a restart.")));
+}

@@ -1,0 +1,431 @@
+/*
+ * plan.c
+ *	  The steps of each recipe.
+ *
+ * What belongs here: which statements in which order, under which locks, and
+ * what undoes each.  Every statement is complete and qualified: it means the
+ * same in any session.
+ *
+ * A step under a strong lock must be short whatever the table's size: what
+ * takes long is validated or built before, under a weak lock.  That SET NOT
+ * NULL and PRIMARY KEY USING INDEX scan nothing rests on a CHECK that is
+ * valid (PostgreSQL proves NOT NULL by it since 12); a scan after all would
+ * be ended by zdm.max_stall.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "compat/constraint.h"
+#include "commands/defrem.h"
+#include "lib/stringinfo.h"
+#include "recipe/expression.h"
+#include "recipe/plan.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#define LOCK_STRONG "ACCESS EXCLUSIVE"
+#define LOCK_FOREIGN_KEY "SHARE ROW EXCLUSIVE"
+#define LOCK_WEAK "SHARE UPDATE EXCLUSIVE"
+
+static char *
+table_name(Relation rel)
+{
+	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+									  RelationGetRelationName(rel));
+}
+
+static ZdmRecipe *
+make_recipe(const char *name, Relation rel, const char *object, char *definition)
+{
+	ZdmRecipe  *recipe = palloc0(sizeof(ZdmRecipe));
+
+	recipe->recipe = name;
+	recipe->definition = definition;
+	zdm_session_record(&recipe->settings, NULL, 0);
+	recipe->subject = psprintf("%s %s.%s", name, RelationGetRelationName(rel), object);
+	return recipe;
+}
+
+static void
+add_step(ZdmRecipe *recipe, ZdmStepKind kind, const char *object, char *statement, char *undo,
+		 char *lock)
+{
+	ZdmStep    *step = palloc0(sizeof(ZdmStep));
+
+	step->number = list_length(recipe->steps) + 1;
+	step->kind = kind;
+	step->statement = statement;
+	step->undo = undo;
+	step->object = pstrdup(object);
+	step->lock = lock;
+	recipe->steps = lappend(recipe->steps, step);
+}
+
+/* To be checked when the recipe is new: a repeated call finds its job. */
+static void
+require(ZdmRecipe *recipe, const char *object, void (*check) (Relation rel, const char *object))
+{
+	recipe->object = object;
+	recipe->check = check;
+}
+
+/* ---------- checks ---------- */
+
+static Form_pg_attribute
+find_column(Relation rel, const char *name)
+{
+	AttrNumber	attno = get_attnum(RelationGetRelid(rel), name);
+
+	if (attno == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of table %s does not exist", name, table_name(rel)),
+				 errhint("Names are compared as they are, without quotes.")));
+	if (attno < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_COLUMN_REFERENCE),
+				 errmsg("\"%s\" is a system column", name),
+				 errhint("Name a column of the table.")));
+	return TupleDescAttr(RelationGetDescr(rel), attno - 1);
+}
+
+static void
+check_columns(Relation rel, List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		for (int i = 0; i < foreach_current_index(lc); i++)
+		{
+			if (strcmp(list_nth(columns, i), lfirst(lc)) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_DUPLICATE_COLUMN),
+						 errmsg("column \"%s\" is named twice", (char *) lfirst(lc)),
+						 errhint("Name each column once.")));
+		}
+		(void) find_column(rel, lfirst(lc));
+	}
+}
+
+/* checks of a new recipe */
+static void
+check_name_is_free(Relation rel, const char *name)
+{
+	if (OidIsValid(get_relation_constraint_oid(RelationGetRelid(rel), name, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("constraint \"%s\" of table %s exists already", name, table_name(rel)),
+				 errhint("Give another constraint_name; or use zdm.validate_constraint() if it is NOT VALID.")));
+}
+
+static void
+check_index_name_is_free(Relation rel, const char *name)
+{
+	check_name_is_free(rel, name);
+	if (OidIsValid(get_relname_relid(name, RelationGetNamespace(rel))))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("a relation named \"%s\" exists already in schema \"%s\"", name,
+						get_namespace_name(RelationGetNamespace(rel))),
+				 errhint("Give another constraint_name.")));
+}
+
+static void
+check_exists(Relation rel, const char *name)
+{
+	if (!OidIsValid(get_relation_constraint_oid(RelationGetRelid(rel), name, true)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("constraint \"%s\" of table %s does not exist", name, table_name(rel)),
+				 errhint("Names are compared as they are, without quotes.")));
+}
+
+static void
+refuse_partitioned(Relation rel, const char *what, const char *hint)
+{
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s of partitioned table %s cannot be added without a long lock", what, table_name(rel)),
+				 errhint("%s", hint)));
+}
+
+/* ---------- names and lists ---------- */
+
+static char *
+join(List *names, const char *separator, bool quote)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, names)
+		appendStringInfo(&buf, "%s%s", foreach_current_index(lc) > 0 ? separator : "",
+						 quote ? quote_identifier(lfirst(lc)) : (char *) lfirst(lc));
+	return buf.data;
+}
+
+static char *
+choose_constraint_name(Relation rel, const char *columns, const char *label)
+{
+	return ChooseConstraintName(RelationGetRelationName(rel), columns, label,
+								RelationGetNamespace(rel), NIL);
+}
+
+static char *
+choose_index_name(Relation rel, const char *columns, const char *label)
+{
+	return ChooseRelationName(RelationGetRelationName(rel), columns, label,
+							  RelationGetNamespace(rel), true);
+}
+
+/* ---------- what several recipes have in common ---------- */
+
+static char *
+drop_constraint_statement(Relation rel, const char *name)
+{
+	return psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table_name(rel), quote_identifier(name));
+}
+
+static void
+add_validated(ZdmRecipe *recipe, Relation rel, const char *name, const char *clause, char *lock)
+{
+	add_step(recipe, ZDM_STEP_DDL, name,
+			 psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", table_name(rel),
+					  quote_identifier(name), clause),
+			 drop_constraint_statement(rel, name), lock);
+	add_step(recipe, ZDM_STEP_VALIDATE, name,
+			 psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", table_name(rel), quote_identifier(name)),
+			 NULL, LOCK_WEAK);
+}
+
+/* A valid CHECK that proves the column NOT NULL; returns its name. */
+static char *
+add_not_null_proof(ZdmRecipe *recipe, Relation rel, const char *column)
+{
+	char	   *name = choose_constraint_name(rel, column, "zdm_not_null");
+
+	add_validated(recipe, rel, name, psprintf("CHECK (%s IS NOT NULL)", quote_identifier(column)),
+				  LOCK_STRONG);
+	return name;
+}
+
+static void
+drop_proof(ZdmRecipe *recipe, Relation rel, const char *name)
+{
+	add_step(recipe, ZDM_STEP_DDL, name, drop_constraint_statement(rel, name), NULL, LOCK_STRONG);
+}
+
+static void
+add_index(ZdmRecipe *recipe, Relation rel, List *columns, const char *name)
+{
+	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
+
+	add_step(recipe, ZDM_STEP_INDEX, name,
+			 psprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", quote_identifier(name),
+					  table_name(rel), join(columns, ", ", true)),
+			 psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", quote_qualified_identifier(schema, name)),
+			 LOCK_WEAK);
+}
+
+/* nullable: columns that a primary key makes NOT NULL, and leaves so when it is dropped */
+static void
+use_index(ZdmRecipe *recipe, Relation rel, const char *name, const char *type, List *nullable)
+{
+	StringInfoData undo;
+	ListCell   *lc;
+
+	initStringInfo(&undo);
+	appendStringInfoString(&undo, drop_constraint_statement(rel, name));
+	foreach(lc, nullable)
+		appendStringInfo(&undo, ", ALTER COLUMN %s DROP NOT NULL", quote_identifier(lfirst(lc)));
+	add_step(recipe, ZDM_STEP_DDL, name,
+			 psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s", table_name(rel),
+					  quote_identifier(name), type, quote_identifier(name)),
+			 undo.data, LOCK_STRONG);
+}
+
+static char *
+or_default(const char *name)
+{
+	return pstrdup(name ? name : "(chosen)");
+}
+
+/* ---------- the recipes ---------- */
+
+/* CHECK: NOT VALID, then validated. */
+ZdmRecipe *
+zdm_plan_add_check(Relation rel, const char *expression, const char *name)
+{
+	char	   *canonical = zdm_expression_canonical(rel, expression);
+	char	   *chosen = name ? pstrdup(name) : choose_constraint_name(rel, NULL, "check");
+	ZdmRecipe  *recipe;
+
+	recipe = make_recipe("add_check", rel, name ? name : "check",
+						 psprintf("%s: %s", or_default(name), canonical));
+	require(recipe, chosen, check_name_is_free);
+	add_validated(recipe, rel, chosen, psprintf("CHECK (%s)", canonical), LOCK_STRONG);
+	return recipe;
+}
+
+static char *
+foreign_key_clause(const ZdmForeignKeyClause *clause)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "FOREIGN KEY (%s) REFERENCES %s", join(clause->columns, ", ", true),
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(clause->referenced)),
+												get_rel_name(clause->referenced)));
+	if (clause->referenced_columns)
+		appendStringInfo(&buf, " (%s)", join(clause->referenced_columns, ", ", true));
+	if (clause->match_full)
+		appendStringInfoString(&buf, " MATCH FULL");
+	if (strcmp(clause->on_delete, "NO ACTION") != 0)
+		appendStringInfo(&buf, " ON DELETE %s", clause->on_delete);
+	if (strcmp(clause->on_update, "NO ACTION") != 0)
+		appendStringInfo(&buf, " ON UPDATE %s", clause->on_update);
+	if (strcmp(clause->deferral, "NOT DEFERRABLE") != 0)
+		appendStringInfo(&buf, " %s", clause->deferral);
+	return buf.data;
+}
+
+/* FOREIGN KEY: NOT VALID, then validated. */
+ZdmRecipe *
+zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause, const char *name)
+{
+	char	   *columns = join(clause->columns, "_", false);
+	char	   *chosen = name ? pstrdup(name) : choose_constraint_name(rel, columns, "fkey");
+	char	   *text = foreign_key_clause(clause);
+	ZdmRecipe  *recipe;
+
+	check_columns(rel, clause->columns);
+	if (!ZDM_FOREIGN_KEY_NOT_VALID_ON_PARTITIONED)
+		refuse_partitioned(rel, "a foreign key", "Before PostgreSQL 18 it cannot be NOT VALID there: add it to each partition.");
+	recipe = make_recipe("add_foreign_key", rel, columns, psprintf("%s: %s", or_default(name), text));
+	require(recipe, chosen, check_name_is_free);
+	add_validated(recipe, rel, chosen, text, LOCK_FOREIGN_KEY);
+	return recipe;
+}
+
+/* NOT NULL, proved by a CHECK that is dropped at the end. */
+ZdmRecipe *
+zdm_plan_set_not_null(Relation rel, const char *column)
+{
+	Form_pg_attribute att = find_column(rel, column);
+	ZdmRecipe  *recipe = make_recipe("set_not_null", rel, column, pstrdup(column));
+	char	   *proof;
+
+	if (att->attnotnull)
+	{
+		ereport(NOTICE,
+				(errmsg("column \"%s\" of table %s is already NOT NULL", column, table_name(rel))));
+		return recipe;
+	}
+	proof = add_not_null_proof(recipe, rel, column);
+	add_step(recipe, ZDM_STEP_DDL, column,
+			 psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", table_name(rel), quote_identifier(column)),
+			 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
+			 LOCK_STRONG);
+	drop_proof(recipe, rel, proof);
+	return recipe;
+}
+
+#define HINT_UNIQUE_INDEX "zdm.create_index() builds a UNIQUE index on each partition and on the parent."
+
+/* UNIQUE, by an index that is built concurrently. */
+ZdmRecipe *
+zdm_plan_add_unique(Relation rel, List *columns, const char *name)
+{
+	char	   *joined = join(columns, "_", false);
+	char	   *chosen = name ? pstrdup(name) : choose_index_name(rel, joined, "key");
+	ZdmRecipe  *recipe = make_recipe("add_unique", rel, joined,
+									 psprintf("%s: %s", or_default(name), join(columns, ", ", true)));
+
+	check_columns(rel, columns);
+	refuse_partitioned(rel, "a unique constraint", HINT_UNIQUE_INDEX);
+	require(recipe, chosen, check_index_name_is_free);
+	add_index(recipe, rel, columns, chosen);
+	use_index(recipe, rel, chosen, "UNIQUE", NIL);
+	return recipe;
+}
+
+static void
+check_primary_key(Relation rel, const char *name)
+{
+	Oid			constraint = InvalidOid;
+
+	(void) get_primary_key_attnos(RelationGetRelid(rel), true, &constraint);
+	if (OidIsValid(constraint))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("table %s has a primary key already", table_name(rel)),
+				 errhint("Drop that one first, or use zdm.add_unique().")));
+	check_index_name_is_free(rel, name);
+}
+
+/* PRIMARY KEY, by proofs and an index that is built concurrently. */
+ZdmRecipe *
+zdm_plan_add_primary_key(Relation rel, List *columns, const char *name)
+{
+	char	   *joined = join(columns, "_", false);
+	char	   *chosen = name ? pstrdup(name) : choose_index_name(rel, NULL, "pkey");
+	ZdmRecipe  *recipe = make_recipe("add_primary_key", rel, joined,
+									 psprintf("%s: %s", or_default(name), join(columns, ", ", true)));
+	List	   *proofs = NIL;
+	List	   *nullable = NIL;
+	ListCell   *lc;
+
+	check_columns(rel, columns);
+	refuse_partitioned(rel, "a primary key", HINT_UNIQUE_INDEX);
+	require(recipe, chosen, check_primary_key);
+	foreach(lc, columns)
+	{
+		if (find_column(rel, lfirst(lc))->attnotnull)
+			continue;
+		nullable = lappend(nullable, lfirst(lc));
+		proofs = lappend(proofs, add_not_null_proof(recipe, rel, lfirst(lc)));
+	}
+	add_index(recipe, rel, columns, chosen);
+	use_index(recipe, rel, chosen, "PRIMARY KEY", nullable);
+	foreach(lc, proofs)
+		drop_proof(recipe, rel, lfirst(lc));
+	return recipe;
+}
+
+/* The inverse of those that add a constraint. */
+ZdmRecipe *
+zdm_plan_drop_constraint(Relation rel, const char *name)
+{
+	ZdmRecipe  *recipe = make_recipe("drop_constraint", rel, name, pstrdup(name));
+
+	require(recipe, name, check_exists);
+	add_step(recipe, ZDM_STEP_DDL, name,
+			 psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table_name(rel), quote_identifier(name)),
+			 NULL, LOCK_STRONG);
+	return recipe;
+}
+
+/* The inverse of zdm_plan_set_not_null(). */
+ZdmRecipe *
+zdm_plan_drop_not_null(Relation rel, const char *column)
+{
+	Form_pg_attribute att = find_column(rel, column);
+	ZdmRecipe  *recipe = make_recipe("drop_not_null", rel, column, pstrdup(column));
+
+	if (!att->attnotnull)
+		ereport(NOTICE,
+				(errmsg("column \"%s\" of table %s is not NOT NULL", column, table_name(rel))));
+	else
+		add_step(recipe, ZDM_STEP_DDL, column,
+				 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
+				 NULL, LOCK_STRONG);
+	return recipe;
+}

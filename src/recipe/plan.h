@@ -1,0 +1,36 @@
+/*
+ * plan.h
+ *	  The steps of each recipe.
+ */
+#ifndef ZDM_RECIPE_PLAN_H
+#define ZDM_RECIPE_PLAN_H
+
+#include "recipe/recipe.h"
+
+typedef struct ZdmForeignKeyClause
+{
+	List	   *columns;		/* of char *, of the referencing table */
+	Oid			referenced;
+	List	   *referenced_columns; /* NIL: its primary key */
+	const char *on_delete;
+	const char *on_update;
+	bool		match_full;
+	const char *deferral;
+} ZdmForeignKeyClause;
+
+/*
+ * The table is open with ACCESS SHARE and has been checked.  name is that of
+ * the constraint, NULL to have one chosen.  Errors: UNDEFINED_COLUMN,
+ * DUPLICATE_OBJECT, FEATURE_NOT_SUPPORTED, SYNTAX_ERROR, and what PostgreSQL
+ * says of an expression.
+ */
+extern ZdmRecipe *zdm_plan_add_check(Relation rel, const char *expression, const char *name);
+extern ZdmRecipe *zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause,
+										   const char *name);
+extern ZdmRecipe *zdm_plan_set_not_null(Relation rel, const char *column);
+extern ZdmRecipe *zdm_plan_add_unique(Relation rel, List *columns, const char *name);
+extern ZdmRecipe *zdm_plan_add_primary_key(Relation rel, List *columns, const char *name);
+extern ZdmRecipe *zdm_plan_drop_constraint(Relation rel, const char *name);
+extern ZdmRecipe *zdm_plan_drop_not_null(Relation rel, const char *column);
+
+#endif							/* ZDM_RECIPE_PLAN_H */

@@ -1,0 +1,326 @@
+/*
+ * run.c
+ *	  The kind of job "recipe": its steps in order; when it is cancelled, what
+ *	  undoes them in reverse order.
+ *
+ * A step that is one statement commits together with the note that it is
+ * done, so a crash repeats none and loses none.  A validation and the build of
+ * an index are the work of those kinds of jobs, done under the recipe's own
+ * job: they have their definition and their place in their own tables, go on
+ * where they stopped, and leave the rows that are in the way in
+ * zdm.violations.
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "constraint/facts.h"
+#include "constraint/guard.h"
+#include "constraint/store.h"
+#include "constraint/target.h"
+#include "constraint/validation.h"
+#include "core/identity.h"
+#include "ddl/lock.h"
+#include "ddl/statement.h"
+#include "ddl/targets.h"
+#include "index/index.h"
+#include "recipe/run.h"
+#include "recipe/store.h"
+#include "run/pause.h"
+#include "run/verdict.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+typedef struct RecipeRun
+{
+	ZdmRun		base;			/* first: a step is given this */
+	ZdmRecipe  *recipe;
+} RecipeRun;
+
+/* ---------- the run ---------- */
+
+static void
+apply_settings(ZdmRun *base)
+{
+	(void) zdm_try_session_setting("search_path", "pg_catalog, pg_temp");
+}
+
+/* Step: load everything the run needs. */
+static void
+load_step(void *arg)
+{
+	RecipeRun  *run = arg;
+	MemoryContext old = MemoryContextSwitchTo(run->base.run_mcxt);
+
+	run->recipe = zdm_recipe_load(run->base.job->id);
+	MemoryContextSwitchTo(old);
+	if (run->recipe == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("job " INT64_FORMAT " has no row in zdm.recipe", run->base.job->id),
+				 errhint("Cancel the job and start it under another name.")));
+}
+
+/* NULL, and *outcome is set, when it could not be loaded. */
+static RecipeRun *
+begin_run(const ZdmJob *job, ZdmRunOutcome *outcome)
+{
+	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "zdm recipe", ALLOCSET_DEFAULT_SIZES);
+	RecipeRun  *run = MemoryContextAllocZero(mcxt, sizeof(RecipeRun));
+
+	zdm_txn_init();
+	zdm_run_init(&run->base, job, mcxt);
+	run->base.apply_settings = apply_settings;
+	if (zdm_run_bookkeep(&run->base, load_step, run))
+		return run;
+	*outcome = run->base.outcome;
+	return NULL;
+}
+
+/* ---------- one statement ---------- */
+
+typedef struct StepStatement
+{
+	RecipeRun  *run;
+	const ZdmStep *step;
+	const char *text;
+	const char *state;			/* of the step, once it has run */
+	List	   *targets;
+} StepStatement;
+
+static ZdmVerdict
+find_targets_body(ZdmRun *base, void *arg)
+{
+	StepStatement *statement = arg;
+	MemoryContext old = MemoryContextSwitchTo(base->run_mcxt);
+
+	statement->targets = zdm_ddl_targets(zdm_statement_parse(statement->text));
+	MemoryContextSwitchTo(old);
+	return ZDM_DONE;
+}
+
+static ZdmVerdict
+execute_body(ZdmRun *base, void *arg)
+{
+	StepStatement *statement = arg;
+
+	zdm_ddl_execute(statement->text);
+	zdm_recipe_set_state(base->job->id, statement->step->number, statement->state);
+	return ZDM_DONE;
+}
+
+/* Try until it has run.  False when the run has ended. */
+static bool
+execute(RecipeRun *run, const ZdmStep *step, const char *text, const char *state)
+{
+	StepStatement statement = {.step = step};
+	ZdmRun	   *base = &run->base;
+	ZdmVerdict	verdict;
+	ZdmError   *error;
+
+	statement.run = run;
+	statement.text = text;
+
+	statement.state = state;
+	base->activity = text;
+
+	for (;;)
+	{
+		verdict = zdm_txn(base, 0, find_targets_body, &statement, &error);
+		if (verdict == ZDM_DONE)
+			verdict = zdm_ddl_locked(base, statement.targets, execute_body, &statement, &error);
+		if (verdict == ZDM_DONE)
+			break;
+		if (base->ended || !zdm_verdict_try_again(base, base->job->target, verdict, error))
+			return false;
+	}
+	zdm_run_progressed(base);
+	zdm_say_progress(base);
+	return true;
+}
+
+/* ---------- validation ---------- */
+
+typedef struct Preparation
+{
+	RecipeRun  *run;
+	const ZdmStep *step;
+	bool		is_valid;		/* the constraint */
+} Preparation;
+
+/*
+ * Step: make the validation of the step's constraint that of the job, unless
+ * it is, perhaps begun.
+ */
+static void
+prepare_validation_step(void *arg)
+{
+	Preparation *preparation = arg;
+	int64		job_id = preparation->run->base.job->id;
+	const char *name = preparation->step->object;
+	Oid			target = preparation->run->base.job->target;
+	ZdmConstraint *constraint = zdm_constraint_load(target, name);
+	ZdmValidationSpec *there = zdm_validation_load(job_id);
+	ZdmValidationSpec spec = {.target = target};
+
+	if (constraint == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("constraint \"%s\", which the job has added, does not exist any more", name),
+				 errhint("Cancel the job, and start it again under another name.")));
+	preparation->is_valid = constraint->valid;
+	if (preparation->is_valid || (there && strcmp(there->constraint_name, name) == 0))
+		return;
+	spec.constraint_name = pstrdup(name);
+	spec.constraint_type = pstrdup(zdm_constraint_type_name(constraint->contype));
+	spec.definition = zdm_constraint_definition(constraint);
+	spec.method = pstrdup(ZDM_METHOD_CHUNKED);
+	spec.settings = preparation->run->recipe->settings;
+	zdm_validation_discard(job_id);
+	zdm_validation_store(job_id, &spec);
+}
+
+/* ---------- steps ---------- */
+
+static void
+note_done_step(void *arg)
+{
+	Preparation *preparation = arg;
+
+	zdm_recipe_set_state(preparation->run->base.job->id, preparation->step->number, "done");
+}
+
+/* Is the outcome done?  If not, it is the run's. */
+static bool
+accept(RecipeRun *run, const ZdmStep *step, ZdmRunOutcome outcome)
+{
+	Preparation preparation = {.run = run,.step = step};
+
+	if (outcome.result != ZDM_RUN_DONE)
+	{
+		run->base.ended = true;
+		run->base.outcome = outcome;
+		return false;
+	}
+	return zdm_run_bookkeep(&run->base, note_done_step, &preparation);
+}
+
+static bool
+validate(RecipeRun *run, const ZdmStep *step)
+{
+	Preparation preparation = {.run = run,.step = step};
+	ZdmRunOutcome done = {ZDM_RUN_DONE, NULL};
+
+	if (!zdm_run_bookkeep(&run->base, prepare_validation_step, &preparation))
+		return false;
+	return accept(run, step, preparation.is_valid ? done : zdm_validation_run(run->base.job));
+}
+
+/* False when the run has ended. */
+static bool
+do_step(RecipeRun *run, const ZdmStep *step)
+{
+	switch (step->kind)
+	{
+		case ZDM_STEP_DDL:
+			return execute(run, step, step->statement, "done");
+		case ZDM_STEP_VALIDATE:
+			return validate(run, step);
+		case ZDM_STEP_INDEX:
+			return accept(run, step, zdm_index_build_for(run->base.job, step->statement, step->object));
+	}
+	return false;				/* keep the compiler quiet */
+}
+
+/*
+ * Run a recipe to its end, or until somebody stops it.  Outside of any
+ * transaction, with the job's lock held.
+ */
+ZdmRunOutcome
+zdm_recipe_run(const ZdmJob *job)
+{
+	ZdmRunOutcome outcome;
+	RecipeRun  *run = begin_run(job, &outcome);
+	ListCell   *lc;
+
+	if (run == NULL)
+		return outcome;
+	foreach(lc, run->recipe->steps)
+	{
+		ZdmStep    *step = lfirst(lc);
+
+		if (!step->done && !do_step(run, step))
+			return run->base.outcome;
+	}
+	zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
+	return run->base.outcome;
+}
+
+/* ---------- undoing ---------- */
+
+static void
+note_undone_step(void *arg)
+{
+	Preparation *preparation = arg;
+	int64		job_id = preparation->run->base.job->id;
+
+	if (preparation->step->kind == ZDM_STEP_VALIDATE)
+		zdm_validation_discard(job_id);
+	zdm_recipe_set_state(job_id, preparation->step->number, "undone");
+}
+
+/* What else a step may have left behind.  False when the run has ended. */
+static bool
+clear_away(RecipeRun *run, const ZdmStep *step)
+{
+	const ZdmJob *job = run->base.job;
+	ZdmRunOutcome outcome = {ZDM_RUN_DONE, NULL};
+
+	if (step->kind == ZDM_STEP_INDEX)
+		outcome = zdm_index_remove_for(job, step->object);
+	else if (step->kind == ZDM_STEP_VALIDATE)
+		outcome = zdm_guard_clean_up(job);
+	if (outcome.result == ZDM_RUN_DONE)
+		return true;
+	run->base.ended = true;
+	run->base.outcome = outcome;
+	return false;
+}
+
+/*
+ * A step that has nothing to undo is undone too: what it rested on will be
+ * made anew when the job is tried again.  False when the run has ended.
+ */
+static bool
+undo_step(RecipeRun *run, const ZdmStep *step)
+{
+	Preparation preparation = {.run = run,.step = step};
+
+	if (!clear_away(run, step))
+		return false;
+	if (!step->done && step->kind != ZDM_STEP_VALIDATE)
+		return true;
+	if (step->kind == ZDM_STEP_DDL && step->undo)
+		return execute(run, step, step->undo, "undone");
+	return zdm_run_bookkeep(&run->base, note_undone_step, &preparation);
+}
+
+/*
+ * Undo what a cancelled recipe has done, so that nothing of it is left.
+ * Called likewise.
+ */
+ZdmRunOutcome
+zdm_recipe_clean_up(const ZdmJob *job)
+{
+	ZdmRunOutcome outcome;
+	RecipeRun  *run = begin_run(job, &outcome);
+
+	if (run == NULL)
+		return outcome;
+	for (int i = list_length(run->recipe->steps) - 1; i >= 0; i--)
+	{
+		if (!undo_step(run, list_nth(run->recipe->steps, i)))
+			return run->base.outcome;
+	}
+	zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
+	return run->base.outcome;
+}

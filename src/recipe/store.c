@@ -1,0 +1,154 @@
+/*
+ * store.c
+ *	  The tables zdm.recipe and zdm.recipe_step.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "core/catalog.h"
+#include "recipe/store.h"
+#include "utils/builtins.h"
+
+static const char *const kind_names[] = {
+	[ZDM_STEP_DDL] = "ddl",
+	[ZDM_STEP_INDEX] = "index",
+	[ZDM_STEP_VALIDATE] = "validate"
+};
+
+static ZdmStepKind
+parse_kind(const char *name)
+{
+	for (int i = 0; i < lengthof(kind_names); i++)
+	{
+		if (strcmp(name, kind_names[i]) == 0)
+			return (ZdmStepKind) i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("unknown kind of step \"%s\"", name),
+			 errhint("Install the version of the zdm library that the extension needs.")));
+	return ZDM_STEP_DDL;		/* keep the compiler quiet */
+}
+
+static void
+insert_step(int64 job_id, const ZdmStep *step)
+{
+	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	bool		isnull[lengthof(argtypes)] = {false};
+	Datum		values[lengthof(argtypes)];
+
+	isnull[4] = step->undo == NULL;
+	values[0] = Int64GetDatum(job_id);
+	values[1] = Int32GetDatum(step->number);
+	values[2] = CStringGetTextDatum(kind_names[step->kind]);
+	values[3] = CStringGetTextDatum(step->statement);
+	values[4] = step->undo ? CStringGetTextDatum(step->undo) : (Datum) 0;
+	values[5] = CStringGetTextDatum(step->object);
+	values[6] = CStringGetTextDatum(step->lock);
+	zdm_catalog_execute("INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock)"
+						" VALUES ($1, $2, $3, $4, $5, $6, $7)",
+						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
+}
+
+/* Insert the rows of a new recipe. */
+void
+zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe)
+{
+	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, TEXTARRAYOID};
+	Datum		values[lengthof(argtypes)];
+	ZdmCatalogScope scope;
+	ListCell   *lc;
+
+	values[0] = Int64GetDatum(job_id);
+	values[1] = CStringGetTextDatum(recipe->recipe);
+	values[2] = CStringGetTextDatum(recipe->definition);
+	values[3] = zdm_session_to_array(&recipe->settings);
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("INSERT INTO zdm.recipe (job_id, recipe, definition, settings) VALUES ($1, $2, $3, $4)",
+						lengthof(argtypes), argtypes, values, NULL, SPI_OK_INSERT);
+	foreach(lc, recipe->steps)
+		insert_step(job_id, lfirst(lc));
+	zdm_catalog_end(&scope);
+}
+
+static ZdmStep *
+step_from_result(int row, MemoryContext mcxt)
+{
+	ZdmStep    *step = MemoryContextAllocZero(mcxt, sizeof(ZdmStep));
+	bool		isnull;
+
+	step->number = DatumGetInt32(zdm_catalog_value(row, 1, &isnull));
+	step->kind = parse_kind(zdm_catalog_text(row, 2, CurrentMemoryContext));
+	step->statement = zdm_catalog_text(row, 3, mcxt);
+	step->undo = zdm_catalog_text(row, 4, mcxt);
+	step->object = zdm_catalog_text(row, 5, mcxt);
+	step->lock = zdm_catalog_text(row, 6, mcxt);
+	step->done = DatumGetBool(zdm_catalog_value(row, 7, &isnull));
+	return step;
+}
+
+static List *
+load_steps(int64 job_id, MemoryContext mcxt)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(job_id);
+	List	   *steps = NIL;
+	int			nsteps;
+
+	nsteps = zdm_catalog_execute("SELECT step, kind, statement, undo, object, lock, state = 'done'"
+								 " FROM zdm.recipe_step WHERE job_id = $1 ORDER BY step",
+								 1, &argtype, &value, NULL, SPI_OK_SELECT);
+	for (int i = 0; i < nsteps; i++)
+	{
+		ZdmStep    *step = step_from_result(i, mcxt);
+		MemoryContext old = MemoryContextSwitchTo(mcxt);
+
+		steps = lappend(steps, step);
+		MemoryContextSwitchTo(old);
+	}
+	return steps;
+}
+
+/* The recipe, in the current memory context; NULL when there is none. */
+ZdmRecipe *
+zdm_recipe_load(int64 job_id)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(job_id);
+	ZdmRecipe  *recipe = NULL;
+	ZdmCatalogScope scope;
+	MemoryContext old;
+	bool		isnull;
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute("SELECT recipe, definition, settings FROM zdm.recipe WHERE job_id = $1",
+							1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
+	{
+		recipe = MemoryContextAllocZero(mcxt, sizeof(ZdmRecipe));
+		recipe->recipe = zdm_catalog_text(0, 1, mcxt);
+		recipe->definition = zdm_catalog_text(0, 2, mcxt);
+		old = MemoryContextSwitchTo(mcxt);
+		zdm_session_from_array(&recipe->settings, zdm_catalog_value(0, 3, &isnull));
+		MemoryContextSwitchTo(old);
+		recipe->steps = load_steps(job_id, mcxt);
+	}
+	zdm_catalog_end(&scope);
+	return recipe;
+}
+
+/* Note what has become of a step: done or undone. */
+void
+zdm_recipe_set_state(int64 job_id, int step, const char *state)
+{
+	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(job_id), Int32GetDatum(step), CStringGetTextDatum(state)};
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.recipe_step SET state = $3, finished_at = clock_timestamp()"
+						" WHERE job_id = $1 AND step = $2",
+						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+}

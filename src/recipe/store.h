@@ -1,0 +1,15 @@
+/*
+ * store.h
+ *	  The tables zdm.recipe and zdm.recipe_step.
+ */
+#ifndef ZDM_RECIPE_STORE_H
+#define ZDM_RECIPE_STORE_H
+
+#include "recipe/recipe.h"
+
+/* Each needs a transaction; none of them commits. */
+extern void zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe);
+extern ZdmRecipe *zdm_recipe_load(int64 job_id);
+extern void zdm_recipe_set_state(int64 job_id, int step, const char *state);
+
+#endif							/* ZDM_RECIPE_STORE_H */

@@ -1,0 +1,145 @@
+# A sequence that changes a constraint is killed in, fails at, or is cancelled after each of its steps: it gets to its end,
+# or leaves nothing behind.
+
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use ZdmTest;
+
+my $node = new_node('recipes');
+my %key;
+my $steps = 8;    # of a primary key of two columns that may be null
+
+sub make
+{
+	my ($table) = @_;
+
+	$key{$table} = "PRIMARY KEY (a, b) true; ${table}_pkey true; a, b";
+	sql($node, qq{
+		CREATE TABLE $table (a int, b int, n int);
+		INSERT INTO $table SELECT i, i, i FROM generate_series(1, 20000) i});
+	return;
+}
+
+sub start
+{
+	my ($table) = @_;
+
+	my $name = sql($node, "SELECT zdm.add_primary_key('$table', '{a,b}')");
+
+	return sql($node, "SELECT zdm.job_id('$name')");
+}
+
+# What there is of constraints, indexes and NOT NULL columns.
+sub shape
+{
+	my ($table) = @_;
+
+	return sql($node, qq{
+		SELECT concat_ws('; ',
+			(SELECT string_agg(pg_get_constraintdef(oid) || ' ' || convalidated, ', ') FROM pg_constraint
+			  WHERE conrelid = '$table'::regclass AND contype <> 'n'),
+			(SELECT string_agg(indexrelid::regclass || ' ' || indisvalid, ', ') FROM pg_index WHERE indrelid = '$table'::regclass),
+			(SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
+			  WHERE attrelid = '$table'::regclass AND attnum > 0 AND attnotnull))});
+}
+
+# From now on, a recipe that has done so many steps is killed (once) or gets an error at its next statement.
+sub stop_at
+{
+	my ($done, $how) = @_;
+
+	sql($node, "UPDATE stop SET done = $done, how = '$how', tag = '$how $done'");
+	return;
+}
+
+sql($node, q{
+	CREATE TABLE stop (done int, how text, tag text);
+	INSERT INTO stop VALUES (100, '', '');
+	CREATE FUNCTION stop() RETURNS event_trigger LANGUAGE plpgsql AS $$
+	DECLARE
+		s public.stop;
+	BEGIN
+		SELECT * INTO s FROM public.stop;
+		IF (SELECT count(*) FILTER (WHERE state = 'done') >= s.done FROM zdm.steps
+			 WHERE job_id = (SELECT job_id FROM zdm.jobs WHERE pid = pg_backend_pid() AND state = 'running')) THEN
+			IF s.how = 'fail' THEN
+				RAISE EXCEPTION 'stopped by the test';
+			END IF;
+			EXECUTE format('COPY (SELECT 1) TO PROGRAM %L',
+				format('cat >/dev/null; test -e %1$L || { touch %1$L; kill -9 %2$s; sleep 10; }', s.tag, pg_backend_pid()));
+		END IF;
+	END $$;
+	CREATE EVENT TRIGGER stop ON ddl_command_end EXECUTE FUNCTION stop()});
+
+# ---- killed in the middle of a step ----
+
+for my $done (0 .. $steps - 1)
+{
+	my $table = "killed_$done";
+
+	make($table);
+	stop_at($done, 'kill');
+	my $from = log_position($node);
+	my $job = start($table);
+	ok(poll($node, "SELECT state = 'done' FROM zdm.jobs WHERE job_id = $job"), "$table: done");
+	ok(log_has($node, qr/was terminated by signal 9/, $from), "$table: it was killed");
+	is(shape($table), $key{$table}, "$table: the key, and no more");
+}
+
+# ---- failed at a step, cancelled ----
+
+for my $done (0, 2, 4, 5, 6, 7)
+{
+	my $table = "cancelled_$done";
+
+	make($table);
+	stop_at($done, 'fail');
+	my $job = start($table);
+	ok(poll($node, "SELECT state = 'failed' FROM zdm.jobs WHERE job_id = $job"), "$table: failed");
+	is(sql($node, "SELECT count(*) FROM zdm.steps WHERE job_id = $job AND state = 'done'"), $done, "$table: after so many steps");
+	sql($node, "SELECT zdm.cancel_job($job)");
+	ok(poll($node, "SELECT count(*) = 1 FROM zdm.events WHERE job_id = $job AND event = 'cleaned up'"), "$table: cleaned up");
+	is(shape($table), '', "$table: nothing is left");
+	stop_at(100, '');
+	sql($node, "SELECT zdm.retry_job($job)");
+	wait_done($node, $job, "$table, retried");
+	is(shape($table), $key{$table}, "$table: retried after all");
+}
+
+# ---- failed at a step, retried ----
+
+for my $done (0, 2, 4, 5, 6, 7)
+{
+	my $table = "retried_$done";
+
+	make($table);
+	stop_at($done, 'fail');
+	my $job = start($table);
+	ok(poll($node, "SELECT state = 'failed' FROM zdm.jobs WHERE job_id = $job"), "$table: failed");
+	stop_at(100, '');
+	sql($node, "SELECT zdm.retry_job($job)");
+	wait_done($node, $job, $table);
+	is(shape($table), $key{$table}, "$table: the key, and no more");
+}
+
+# ---- a clean-up that is killed while it waits for its lock ----
+
+make('twice');
+stop_at(7, 'fail');
+my $job = start('twice');
+ok(poll($node, "SELECT state = 'failed' FROM zdm.jobs WHERE job_id = $job"), 'twice: failed');
+my $holder = session($node);
+$holder->query('BEGIN; SELECT count(*) FROM twice');
+sql($node, "SELECT zdm.cancel_job($job)");
+my $pid = worker_pid($node, $job);
+kill('KILL', $pid);
+ok(poll($node, "SELECT pid_ <> $pid FROM (SELECT pg_backend_pid() AS pid_) p"), 'twice: the server is there again');
+ok(poll($node, "SELECT count(*) = 1 FROM zdm.events WHERE job_id = $job AND event = 'cleaned up'"), 'twice: cleaned up');
+is(shape('twice'), '', 'twice: nothing is left');
+
+done_testing();
