@@ -10,7 +10,6 @@
 #include "backfill/spec.h"
 #include "backfill/target.h"
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "core/args.h"
 #include "core/catalog.h"
 #include "fmgr.h"
@@ -69,26 +68,14 @@ spec_from_args(FunctionCallInfo fcinfo, Relation rel)
 	return spec;
 }
 
-/* table.column:hash of the definition */
-static char *
-derive_name(const ZdmBackfillSpec *spec, const ZdmClauseFacts *facts)
-{
-	char	   *definition = psprintf("%u\n%s\n%s\n%d", spec->target, spec->set_clause,
-									  spec->filter ? spec->filter : "", spec->fire_triggers);
-	uint32		hash = hash_bytes((unsigned char *) definition, strlen(definition));
-
-	return psprintf("%s.%s:%08x", spec->target_name, facts->first_column, hash);
-}
-
+/* table.column:hash of the definition, unless one is given */
 static char *
 name_arg(FunctionCallInfo fcinfo, const ZdmBackfillSpec *spec, const ZdmClauseFacts *facts)
 {
-	char	   *name = text_arg(fcinfo, ARG_NAME);
-
-	if (name == NULL)
-		return derive_name(spec, facts);
-	zdm_submit_check_name(name);
-	return name;
+	return zdm_submit_name(fcinfo, ARG_NAME,
+						   psprintf("%s.%s", spec->target_name, facts->first_column),
+						   psprintf("%u\n%s\n%s\n%d", spec->target, spec->set_clause,
+									spec->filter ? spec->filter : "", spec->fire_triggers));
 }
 
 static bool

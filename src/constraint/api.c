@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "common/hashfn.h"
 #include "constraint/store.h"
 #include "constraint/target.h"
 #include "core/args.h"
@@ -39,27 +38,14 @@ make_spec(Relation rel, const ZdmConstraint *constraint, char *method)
 	return spec;
 }
 
-/* table.constraint:hash; a constraint that is added again is another one */
-static char *
-derive_name(Relation rel, const ZdmConstraint *constraint, const ZdmValidationSpec *spec)
-{
-	char	   *definition = psprintf("%u\n%u\n%s", spec->target, constraint->oid, spec->method);
-
-	return psprintf("%s.%s:%08x", RelationGetRelationName(rel), constraint->name,
-					hash_bytes((unsigned char *) definition, strlen(definition)));
-}
-
+/* table.constraint:hash, unless one is given; a constraint that is added again is another one */
 static char *
 name_arg(FunctionCallInfo fcinfo, Relation rel, const ZdmConstraint *constraint,
 		 const ZdmValidationSpec *spec)
 {
-	char	   *name;
-
-	if (PG_ARGISNULL(ARG_NAME))
-		return derive_name(rel, constraint, spec);
-	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_NAME));
-	zdm_submit_check_name(name);
-	return name;
+	return zdm_submit_name(fcinfo, ARG_NAME,
+						   psprintf("%s.%s", RelationGetRelationName(rel), constraint->name),
+						   psprintf("%u\n%u\n%s", spec->target, constraint->oid, spec->method));
 }
 
 /* what a job of the same name is compared with */

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-#include "common/hashfn.h"
 #include "core/args.h"
 #include "ddl/spec.h"
 #include "ddl/statement.h"
@@ -60,8 +59,7 @@ derive_name(const ZdmStatement *statement, const ZdmDdlSpec *spec)
 	const char *tag = GetCommandTagName(statement->tag);
 	char	   *what = asc_tolower(tag, strlen(tag));
 
-	return psprintf("%s%s%s:%08x", what, rv ? " " : "", rv ? rv->relname : "",
-					hash_bytes((unsigned char *) definition, strlen(definition)));
+	return zdm_submit_derive_name(psprintf("%s%s%s", what, rv ? " " : "", rv ? rv->relname : ""), definition);
 }
 
 static char *

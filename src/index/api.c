@@ -8,7 +8,6 @@
 #include "access/relation.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "common/hashfn.h"
 #include "core/args.h"
 #include "core/identity.h"
 #include "fmgr.h"
@@ -46,8 +45,8 @@ derive_name(const Request *request)
 	{
 		case ZDM_INDEX_CREATE:
 			definition = psprintf("%u\n%s", RelationGetRelid(request->rel), spec->definition);
-			return psprintf("%s.create_index:%08x", RelationGetRelationName(request->rel),
-							hash_bytes((unsigned char *) definition, strlen(definition)));
+			return zdm_submit_derive_name(psprintf("%s.create_index", RelationGetRelationName(request->rel)),
+										  definition);
 		case ZDM_INDEX_REINDEX:
 			return psprintf("%s.reindex:%08x", spec->index_name, spec->index_oid);
 		default:

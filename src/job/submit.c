@@ -5,11 +5,13 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "job/queue.h"
 #include "job/submit.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 
 #define MAX_NAME_LENGTH 200
 
@@ -22,6 +24,30 @@ zdm_submit_check_name(const char *name)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("name must have 1 to %d characters", MAX_NAME_LENGTH),
 				 errhint("Leave it out to have one derived from the definition.")));
+}
+
+/* A name for a job without one: its subject, and a hash of the definition. */
+char *
+zdm_submit_derive_name(const char *subject, const char *definition)
+{
+	return psprintf("%s:%08x", subject,
+					hash_bytes((const unsigned char *) definition, strlen(definition)));
+}
+
+/*
+ * The job's name: argument argno, checked, or a derived one where that is
+ * NULL.  Errors as zdm_submit_check_name().
+ */
+char *
+zdm_submit_name(FunctionCallInfo fcinfo, int argno, const char *subject, const char *definition)
+{
+	char	   *name;
+
+	if (PG_ARGISNULL(argno))
+		return zdm_submit_derive_name(subject, definition);
+	name = text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	zdm_submit_check_name(name);
+	return name;
 }
 
 static void

@@ -9,7 +9,6 @@
 #include "constraint/target.h"
 #include "core/args.h"
 #include "fmgr.h"
-#include "common/hashfn.h"
 #include "job/job.h"
 #include "job/queue.h"
 #include "job/submit.h"
@@ -148,17 +147,8 @@ differs(const ZdmJob *job, const void *wanted)
 static char *
 name_arg(FunctionCallInfo fcinfo, int argno, Relation rel, const ZdmRecipe *recipe)
 {
-	char	   *name;
-
-	if (PG_ARGISNULL(argno))
-	{
-		char	   *text = psprintf("%u\n%s\n%s", RelationGetRelid(rel), recipe->recipe, recipe->definition);
-
-		return psprintf("%s:%08x", recipe->subject, hash_bytes((unsigned char *) text, strlen(text)));
-	}
-	name = text_to_cstring(PG_GETARG_TEXT_PP(argno));
-	zdm_submit_check_name(name);
-	return name;
+	return zdm_submit_name(fcinfo, argno, recipe->subject,
+						   psprintf("%u\n%s\n%s", RelationGetRelid(rel), recipe->recipe, recipe->definition));
 }
 
 static void
