@@ -32,7 +32,7 @@ SRCS = \
 	src/backfill/api.c src/backfill/backfill.c src/backfill/batch.c src/backfill/clause.c \
 	src/backfill/cursor.c src/backfill/estimate.c src/backfill/leaf.c \
 	src/backfill/predicate.c src/backfill/proof.c src/backfill/quarantine.c src/backfill/query.c src/backfill/scan.c \
-	src/backfill/spec.c src/backfill/statement.c src/backfill/stripes.c src/backfill/sweep.c \
+	src/backfill/spec.c src/backfill/statement.c src/backfill/stripe_scan.c src/backfill/stripes.c src/backfill/sweep.c \
 	src/backfill/target.c src/backfill/xids.c \
 	src/violation/violation.c \
 	src/constraint/api.c src/constraint/check.c src/constraint/facts.c src/constraint/fk.c src/constraint/fk_list.c \

@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "backfill/leaf.h"
+#include "backfill/stripe_scan.h"
 #include "backfill/target.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -203,6 +204,8 @@ zdm_leaf_stripes(ZdmBackfillRun *run, Relation rel)
 	double		room = (100 - RelationGetFillFactor(rel, HEAP_DEFAULT_FILLFACTOR)) / 100.0;
 	int			stripes = MAX_STRIPES;
 
+	if (!zdm_stripe_scan_can_read(rel))
+		return 1;
 	if (bms_overlap(zdm_compat_hot_blocking_columns(rel), run->statements->assigned))
 		return 1;
 	if (room > 0)

@@ -1,13 +1,12 @@
 /*
  * scan.c
- *	  The scan under a batch: PostgreSQL's TID range scan, with a loop of our
- *	  own on top.
+ *	  The scan under a batch: in place of the loop of PostgreSQL's TID range
+ *	  scan, one of our own.
  *
- * Each row of a page is seen once a stripe and taken once.  Passing the others
- * by in a tight loop, before the executor evaluates anything of them, is a
- * third of a backfill's time.  in_stripe() stays in the statement's WHERE: it
- * decides, this is only faster.  EvalPlanQual builds executor nodes of its
- * own and is not affected.
+ * Each page is visited once a stripe and each row taken once, so a batch with
+ * stripes reads them by stripe_scan.c; one without reads as PostgreSQL does.
+ * in_stripe() stays in the statement's WHERE: it decides, this is only faster.
+ * EvalPlanQual builds executor nodes of its own and is not affected.
  *
  * A scan that only reads does not prune: the pages of the last stripes would
  * be changed, and after a checkpoint logged whole, once more.
@@ -24,6 +23,7 @@
 
 #include "access/tableam.h"
 #include "backfill/scan.h"
+#include "backfill/stripe_scan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
@@ -34,6 +34,8 @@
 /* of the one statement that runs; statements do not nest */
 static const ZdmRange *scan_range;
 static bool scan_reads_only;
+static bool scan_begun;
+static ZdmStripeScan *stripe_scan;	/* NULL: PostgreSQL's own scan */
 
 static void
 give_way(void)
@@ -46,53 +48,52 @@ give_way(void)
 	sched_yield();
 }
 
-static TableScanDesc
+static void
 begin_scan(TidRangeScanState *node)
 {
+	Relation	rel = node->ss.ss_currentRelation;
+	EState	   *estate = node->ss.ps.state;
 	ItemPointerData from = scan_range->from;
 	ItemPointerData last = scan_range->to;
-	TableScanDesc scan;
 
+	scan_begun = true;
+	if (scan_range->stripes > 1 && zdm_stripe_scan_can_read(rel))
+	{
+		MemoryContext save_mcxt = MemoryContextSwitchTo(estate->es_query_cxt);
+
+		stripe_scan = zdm_stripe_scan_begin(rel, estate->es_snapshot, scan_range, !scan_reads_only);
+		MemoryContextSwitchTo(save_mcxt);
+		return;
+	}
 	ItemPointerDec(&last);
-	scan = table_beginscan_tidrange(node->ss.ss_currentRelation,
-									node->ss.ps.state->es_snapshot, &from, &last);
+	node->ss.ss_currentScanDesc = table_beginscan_tidrange(rel, estate->es_snapshot, &from, &last);
 	if (scan_reads_only)
-		scan->rs_flags &= ~SO_ALLOW_PAGEMODE;
-	node->ss.ss_currentScanDesc = scan;
-	return scan;
+		node->ss.ss_currentScanDesc->rs_flags &= ~SO_ALLOW_PAGEMODE;
 }
 
-/* The next row of the stripe; false at the end. */
 static bool
-next_of_stripe(TableScanDesc scan, TupleTableSlot *slot)
+next_row(TidRangeScanState *node, TupleTableSlot *slot)
 {
-	int			stripes = scan_range->stripes;
-
-	do
-	{
-		if (!table_scan_getnextslot_tidrange(scan, ForwardScanDirection, slot))
-			return false;
-	} while (stripes > 1 &&
-			 ItemPointerGetOffsetNumberNoCheck(&slot->tts_tid) % stripes != scan_range->stripe);
-	return true;
+	if (stripe_scan)
+		return zdm_stripe_scan_next(stripe_scan, slot);
+	return table_scan_getnextslot_tidrange(node->ss.ss_currentScanDesc, ForwardScanDirection, slot);
 }
 
 static TupleTableSlot *
 exec_scan(PlanState *ps)
 {
 	TidRangeScanState *node = castNode(TidRangeScanState, ps);
-	TableScanDesc scan = node->ss.ss_currentScanDesc;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	ExprContext *econtext = ps->ps_ExprContext;
 
-	if (scan == NULL)
-		scan = begin_scan(node);
+	if (!scan_begun)
+		begin_scan(node);
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
 		give_way();
 		ResetExprContext(econtext);
-		if (!next_of_stripe(scan, slot))
+		if (!next_row(node, slot))
 			return ExecClearTuple(ps->ps_ProjInfo ? ps->ps_ProjInfo->pi_state.resultslot : slot);
 		econtext->ecxt_scantuple = slot;
 		if (ExecQual(ps->qual, econtext))
@@ -116,5 +117,7 @@ zdm_scan_install(QueryDesc *desc, const ZdmRange *range)
 		return;
 	scan_range = range;
 	scan_reads_only = desc->operation == CMD_SELECT;
+	scan_begun = false;
+	stripe_scan = NULL;
 	ExecSetExecProcNode(ps, exec_scan);
 }
