@@ -3,6 +3,7 @@
 #
 # usage: report.pl RESULTS PART [INDEXES]     prints the ratios or medians of a part
 #        report.pl RESULTS validate EXPRESSION  the same for a constraint of that kind
+#        report.pl RESULTS validate_load KIND  the same for validations under load
 #        report.pl RESULTS json MACHINE       prints the document; MACHINE: a file of "name<TAB>value" lines
 #
 # RESULTS has a line of JSON for each measurement, as written by record in run.sh.
@@ -22,7 +23,8 @@ my %target = (
 	throughput2 => { faster => 2, wal => 0.6, grown => 1.15 },
 	throughput5 => { faster => 3, wal => 0.35, grown => 1.1 },
 	foreground => { p99 => 1.5 },
-	validate => { check => 1 });
+	validate => { check => 1 },
+	validate_load => { p99 => 1.2 });
 
 sub ratio { return $_[1] > 0 ? sprintf('%.2f', $_[0] / $_[1]) + 0 : undef; }
 
@@ -136,6 +138,22 @@ sub print_validate
 	printf "chunked against native: %.2fx as fast (target: %.2fx)\n", $ratio, $target{validate}{check} if $ratio;
 }
 
+# Median p99 of a method through that without a validation.
+sub print_validate_load
+{
+	my %p99;
+	for my $row (grep { $_->{part} eq 'validate_load' && $_->{kind} eq $argument } @all)
+	{
+		push @{ $p99{ $row->{method} } }, $row->{p99_ms};
+	}
+	return unless $p99{none};
+	for my $method (grep { $p99{$_} } qw(zdm native))
+	{
+		printf "%s, median p99 against no validation: %.2fx (target for zdm: %.2fx)\n", $method,
+		  ratio(median(@{ $p99{$method} }), median(@{ $p99{none} })), $target{validate_load}{p99};
+	}
+}
+
 sub print_json
 {
 	my %machine;
@@ -165,4 +183,5 @@ sub print_json
 if ($part eq 'json') { print_json(); }
 elsif ($part eq 'foreground') { print_foreground(); }
 elsif ($part eq 'validate') { print_validate(); }
+elsif ($part eq 'validate_load') { print_validate_load(); }
 else { print_throughput($part, $argument); }

@@ -7,11 +7,11 @@
 # autovacuum = off, so that no vacuum falls into one measurement and not into another.
 #
 # Environment:
-#   ROWS=2000000          rows of the table (two and a half times as many in "validate")
-#   ROUNDS=3              rounds of "foreground" and "validate", interleaved; medians are printed
-#   ONLY="throughput logical foreground memory validate stall"   which parts
+#   ROWS=2000000          rows of the table (two and a half times as many in those that validate)
+#   ROUNDS=3              rounds of "foreground" and those that validate, interleaved; medians are printed
+#   ONLY="throughput logical foreground memory validate validate_fk validate_load stall"   which parts
 #   RATE=                 transactions/s of the load; default: 40 % of what the machine can do, at most 1500
-#   STALL_SECONDS=10      how long the reader of "stall" has the table
+#   STALL_SECONDS=30      how long the reader of "stall" has the table
 #   RESULTS=results       folder for bench.json
 # and what test/lib/stage.sh offers.
 
@@ -28,9 +28,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/bench/foreground.sh
 . test/bench/memory.sh
 . test/bench/validate.sh
+. test/bench/validate_fk.sh
 . test/bench/stall.sh
+. test/bench/validate_load.sh
 
-PARTS='throughput logical foreground memory validate stall'
+PARTS='throughput logical foreground memory validate validate_fk validate_load stall'
 ROWS=${ROWS:-2000000}
 ROUNDS=${ROUNDS:-3}
 
