@@ -16,12 +16,18 @@
 #include "utils/rel.h"
 
 static Oid
-own_relation(const RangeVar *rv)
+relation_with(const RangeVar *rv, ZdmRight right)
 {
 	Oid			relid = zdm_facts_lookup(rv, false);
 
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, right);
 	return relid;
+}
+
+static Oid
+own_relation(const RangeVar *rv)
+{
+	return relation_with(rv, ZDM_RIGHT_OWNER);
 }
 
 static void
@@ -29,6 +35,9 @@ create_trigger(ZdmFacts *facts, const CreateTrigStmt *stmt)
 {
 	Oid			relid = zdm_facts_lookup(stmt->relation, false);
 
+	zdm_facts_require(relid, ZDM_RIGHT_TRIGGER);
+	if (stmt->constrrel)
+		zdm_facts_require(zdm_facts_lookup(stmt->constrrel, false), ZDM_RIGHT_TRIGGER);
 	zdm_facts_lock_list(facts,
 						zdm_facts_tree(relid, stmt->row && get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE),
 						ShareRowExclusiveLock);
@@ -63,7 +72,7 @@ cluster(ZdmFacts *facts, const ClusterStmt *stmt)
 		zdm_facts_note(facts, false, "Rewrites every table that was clustered before, each under ACCESS EXCLUSIVE.");
 		return;
 	}
-	relid = own_relation(stmt->relation);
+	relid = relation_with(stmt->relation, ZDM_RIGHT_MAINTAIN);
 	foreach(lc, zdm_facts_tree(relid, get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE))
 	{
 		zdm_facts_lock(facts, lfirst_oid(lc), AccessExclusiveLock);
@@ -97,13 +106,14 @@ vacuum(ZdmFacts *facts, const VacuumStmt *stmt)
 		zdm_facts_note(facts, !full, full ? "Rewrites every table of the database, each under ACCESS EXCLUSIVE." :
 					   "Goes through every table of the database, while others read and write.");
 	foreach(lc, stmt->rels)
-		vacuum_one(facts, own_relation(lfirst_node(VacuumRelation, lc)->relation), full, stmt->is_vacuumcmd);
+		vacuum_one(facts, relation_with(lfirst_node(VacuumRelation, lc)->relation, ZDM_RIGHT_MAINTAIN),
+				   full, stmt->is_vacuumcmd);
 }
 
 static void
 refresh(ZdmFacts *facts, const RefreshMatViewStmt *stmt)
 {
-	Oid			relid = own_relation(stmt->relation);
+	Oid			relid = relation_with(stmt->relation, ZDM_RIGHT_MAINTAIN);
 
 	zdm_facts_check_kind(OBJECT_MATVIEW, get_rel_relkind(relid), relid);
 	zdm_facts_lock(facts, relid, stmt->concurrent ? ExclusiveLock : AccessExclusiveLock);
@@ -149,7 +159,7 @@ describe(ZdmFacts *facts, ObjectType objtype, Node *object)
 	(void) get_object_address(objtype, object, &rel, AccessShareLock, false);
 	if (rel == NULL)
 		return;
-	zdm_facts_require_owner(RelationGetRelid(rel));
+	zdm_facts_require(RelationGetRelid(rel), ZDM_RIGHT_OWNER);
 
 	/*
 	 * a constraint, trigger, rule or policy is described without a lock on
@@ -189,7 +199,7 @@ replace_view(ZdmFacts *facts, const ViewStmt *stmt)
 		zdm_facts_note(facts, false, "Fails: a relation of that name is there already. Say CREATE OR REPLACE, or choose another name.");
 		return;
 	}
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_check_kind(OBJECT_VIEW, get_rel_relkind(relid), relid);
 	zdm_facts_lock(facts, relid, AccessExclusiveLock);
 }
@@ -227,9 +237,17 @@ alter_sequence(ZdmFacts *facts, const AlterSeqStmt *stmt)
 
 	if (!OidIsValid(relid))
 		return;
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_check_kind(OBJECT_SEQUENCE, get_rel_relkind(relid), relid);
 	zdm_explain_sequence(facts, relid, stmt);
+}
+
+/* DEPENDS ON EXTENSION of an index, a trigger, a materialized view */
+static void
+depend(ZdmFacts *facts, const AlterObjectDependsStmt *stmt)
+{
+	if (stmt->relation)
+		zdm_facts_lock(facts, own_relation(stmt->relation), AccessExclusiveLock);
 }
 
 /* Those that lock a table.  False for others. */
@@ -258,6 +276,9 @@ locks_a_table(ZdmFacts *facts, Node *stmt)
 			return true;
 		case T_AlterSeqStmt:
 			alter_sequence(facts, (AlterSeqStmt *) stmt);
+			return true;
+		case T_AlterObjectDependsStmt:
+			depend(facts, (AlterObjectDependsStmt *) stmt);
 			return true;
 		case T_CommentStmt:
 			describe(facts, ((CommentStmt *) stmt)->objtype, ((CommentStmt *) stmt)->object);
