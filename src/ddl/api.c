@@ -104,12 +104,12 @@ check_step(void *arg)
 	(void) zdm_ddl_targets(arg);
 }
 
-/* False when a lock of somebody else's is in the way of looking. */
-static bool
+/* The error of a check, in the current memory context; NULL without one. */
+static ErrorData *
 try_check(const ZdmStatement *statement)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
-	volatile bool seen = true;
+	ErrorData  *volatile edata = NULL;
 
 	PG_TRY();
 	{
@@ -117,36 +117,34 @@ try_check(const ZdmStatement *statement)
 	}
 	PG_CATCH();
 	{
-		if (geterrcode() != ERRCODE_LOCK_NOT_AVAILABLE && geterrcode() != ERRCODE_T_R_DEADLOCK_DETECTED)
-			PG_RE_THROW();
 		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
 		FlushErrorState();
-		seen = false;
 	}
 	PG_END_TRY();
-	return seen;
+	return edata;
 }
 
 /*
  * Errors that the statement would have, told at once.  The locks that this
- * takes are given back; where one is not free, its worker will tell.
+ * takes are given back; where one is not free, the worker will check.
  */
 static void
 check_now(const ZdmStatement *statement)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
-	bool		seen;
+	ErrorData  *edata;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(mcxt);
-	seen = try_check(statement);
+	edata = try_check(statement);
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(mcxt);
 	CurrentResourceOwner = owner;
-	if (!seen)
-		ereport(DEBUG1,
-				(errmsg("the statement is checked later: a lock of another transaction is in the way")));
+	if (edata && edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		edata->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+		ReThrowError(edata);
 }
 
 /* A job needs a target to show: the relation that the statement names, or what kind of statement it is. */

@@ -242,11 +242,11 @@ alter_sequence(ZdmFacts *facts, const AlterSeqStmt *stmt)
 	zdm_explain_sequence(facts, relid, stmt);
 }
 
-/* DEPENDS ON EXTENSION of an index, a trigger, a materialized view */
+/* DEPENDS ON EXTENSION; a trigger's table is not locked for it */
 static void
 depend(ZdmFacts *facts, const AlterObjectDependsStmt *stmt)
 {
-	if (stmt->relation)
+	if (stmt->objectType == OBJECT_INDEX || stmt->objectType == OBJECT_MATVIEW)
 		zdm_facts_lock(facts, own_relation(stmt->relation), AccessExclusiveLock);
 }
 

@@ -209,7 +209,8 @@ create_partition(ZdmFacts *facts, CreateStmt *stmt)
 
 	zdm_facts_require(parentid, ZDM_RIGHT_OWNER);
 	zdm_facts_lock(facts, parentid, AccessExclusiveLock);
-	zdm_facts_lock_indexes(facts, parentid, ShareUpdateExclusiveLock);
+	if (!IsA(stmt, CreateForeignTableStmt))
+		zdm_facts_lock_indexes(facts, parentid, ShareUpdateExclusiveLock);
 	zdm_facts_lock_list(facts,
 						zdm_facts_oids("SELECT confrelid FROM pg_constraint WHERE conrelid = $1 AND contype = 'f'",
 									   parentid, InvalidOid, 0), ShareRowExclusiveLock);

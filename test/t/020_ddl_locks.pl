@@ -106,6 +106,23 @@ $reader->query('COMMIT');
 sql($node, "SELECT zdm.retry_job($job)");
 wait_done($node, $job, 'retried');
 
+# ---- the deadline counts from the start of the job, not of a worker ----
+
+$reader->query('BEGIN; SELECT count(*) FROM t');
+$job = ddl('ALTER TABLE t ADD COLUMN restarted int', name => 'restarted', deadline => '2 s');
+for my $start (1 .. 12)
+{
+	my $is_over = "EXISTS (SELECT FROM zdm.jobs WHERE job_id = $job AND state = 'failed')";
+
+	# each worker gets less than the deadline
+	last if poll($node, "SELECT $is_over OR EXISTS (SELECT FROM zdm.jobs WHERE job_id = $job AND pid IS NOT NULL)")
+		&& poll($node, "SELECT count(*) > 0 FROM zdm.blockers WHERE job_id = $job OR $is_over")
+		&& sql($node, "SELECT $is_over") eq 't';
+	sql($node, "SELECT pg_terminate_backend(pid, 5000) FROM zdm.jobs WHERE job_id = $job AND pid IS NOT NULL");
+}
+is(sql($node, "SELECT state || ' ' || last_sqlstate FROM zdm.jobs WHERE job_id = $job"), 'failed 55P03', 'the deadline counts from the start of the job');
+$reader->query('COMMIT');
+
 # ---- a prepared transaction ----
 
 sql($node, "BEGIN; UPDATE t SET n = 0 WHERE id = 1; PREPARE TRANSACTION 'forgotten'");
@@ -160,14 +177,35 @@ sql($node, 'ALTER SYSTEM RESET zdm.max_stall; SELECT pg_reload_conf()');
 
 # ---- a lock that the statement takes besides ----
 
-sql($node, 'CREATE DOMAIN dom AS int; CREATE TABLE u (d dom)');
+sql($node, q{
+	CREATE DOMAIN dom AS int;
+	CREATE TABLE u (d dom);
+	CREATE FUNCTION locks_u(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN LOCK TABLE u IN SHARE MODE; RETURN true; END';
+});
 $reader->query('BEGIN; INSERT INTO u VALUES (1)');
-$job = ddl('ALTER DOMAIN dom ADD CHECK (VALUE > 0)', name => 'hidden lock');
+$job = ddl('ALTER TABLE t ADD CONSTRAINT locks_u CHECK (locks_u(n))', name => 'hidden lock');
 worker_pid($node, $job);
 cmp_ok(sql($node, 'CALL longest_statement(200)'), '<', 250, 'a lock that could not be foreseen is waited for briefly');
 ok(poll($node, "SELECT waiting_for LIKE 'a lock that the statement takes besides%' FROM zdm.jobs WHERE job_id = $job"), 'and zdm.jobs says so');
 $reader->query('COMMIT');
 wait_done($node, $job, 'and is got when it is free');
+sql($node, 'ALTER TABLE t DROP CONSTRAINT locks_u');
+$reader->query('BEGIN; INSERT INTO u VALUES (1)');
+$job = ddl('ALTER DOMAIN dom ADD CHECK (VALUE > 0)', name => 'domain');
+ok(poll($node, "SELECT relation = 'public.u' FROM zdm.blockers WHERE job_id = $job"), 'the tables that use a domain are foreseen');
+$reader->query('COMMIT');
+wait_done($node, $job, 'a domain');
+
+# ---- somebody has the table for himself: it cannot even be looked at ----
+
+$reader->query('BEGIN; LOCK TABLE t');
+$job = ddl('ALTER TABLE t ADD COLUMN behind_exclusive int', name => 'behind an exclusive lock', deadline => '1 s');
+ok(poll($node, "SELECT wanted_mode = 'AccessShareLock' AND held_mode = 'AccessExclusiveLock' FROM zdm.blockers WHERE job_id = $job"),
+	'submitting does not wait for it, and zdm.blockers names it');
+ok(poll($node, "SELECT state = 'failed' AND last_sqlstate = '55P03' FROM zdm.jobs WHERE job_id = $job"), 'the deadline holds there, too');
+$reader->query('COMMIT');
+sql($node, "SELECT zdm.retry_job($job)");
+wait_done($node, $job, 'retried when it is free');
 
 # ---- two tables: both locks or none ----
 
