@@ -130,11 +130,6 @@ reindex_by_name(ZdmFacts *facts, Oid indexid, bool concurrent)
 		reindex_one(facts, lfirst_oid(lc), concurrent);
 }
 
-/* tables, materialized views of a schema ($1), or of the database (0), that are not the system's */
-#define TABLES_IN \
-	"SELECT oid FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't' AND oid >= 16384" \
-	" AND ($1 = 0 OR relnamespace = $1) ORDER BY oid"
-
 /* REINDEX of an index, a table, a schema, a database. */
 void
 zdm_explain_reindex(ZdmFacts *facts, ReindexStmt *stmt)
@@ -147,7 +142,7 @@ zdm_explain_reindex(ZdmFacts *facts, ReindexStmt *stmt)
 	{
 		Oid			schema = stmt->kind == REINDEX_OBJECT_SCHEMA ? get_namespace_oid(stmt->name, false) : InvalidOid;
 
-		foreach(lc, zdm_facts_oids(TABLES_IN, schema, InvalidOid, 0))
+		foreach(lc, zdm_facts_maintained(schema))
 			reindex_tables(facts, lfirst_oid(lc), concurrent);
 		return;
 	}

@@ -62,22 +62,34 @@ is_set(const List *options, const char *name)
 	"Rewrites the table under ACCESS EXCLUSIVE. VACUUM without FULL, or zdm.reindex() for the indexes, lets others read and write."
 
 static void
-cluster(ZdmFacts *facts, const ClusterStmt *stmt)
+cluster_one(ZdmFacts *facts, Oid relid)
 {
-	Oid			relid;
 	ListCell   *lc;
 
-	if (stmt->relation == NULL)
-	{
-		zdm_facts_note(facts, false, "Rewrites every table that was clustered before, each under ACCESS EXCLUSIVE.");
-		return;
-	}
-	relid = relation_with(stmt->relation, ZDM_RIGHT_MAINTAIN);
 	foreach(lc, zdm_facts_tree(relid, get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE))
 	{
 		zdm_facts_lock(facts, lfirst_oid(lc), AccessExclusiveLock);
 		if (zdm_facts_has_storage(lfirst_oid(lc)))
 			zdm_facts_rewrite_with_indexes(facts, lfirst_oid(lc), ADVICE_REWRITE);
+	}
+}
+
+/* Without a table: those that were clustered before, one after the other. */
+static void
+cluster(ZdmFacts *facts, const ClusterStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->relation)
+	{
+		cluster_one(facts, relation_with(stmt->relation, ZDM_RIGHT_MAINTAIN));
+		return;
+	}
+	foreach(lc, zdm_facts_maintained(InvalidOid))
+	{
+		if (zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisclustered",
+						   lfirst_oid(lc), InvalidOid, 0) != NIL)
+			cluster_one(facts, lfirst_oid(lc));
 	}
 }
 
@@ -96,18 +108,18 @@ vacuum_one(ZdmFacts *facts, Oid relid, bool full, bool vacuum)
 	}
 }
 
+/* Without a table: all, one after the other. */
 static void
 vacuum(ZdmFacts *facts, const VacuumStmt *stmt)
 {
 	bool		full = is_set(stmt->options, "full");
+	List	   *relids = stmt->rels == NIL ? zdm_facts_maintained(InvalidOid) : NIL;
 	ListCell   *lc;
 
-	if (stmt->rels == NIL)
-		zdm_facts_note(facts, !full, full ? "Rewrites every table of the database, each under ACCESS EXCLUSIVE." :
-					   "Goes through every table of the database, while others read and write.");
 	foreach(lc, stmt->rels)
-		vacuum_one(facts, relation_with(lfirst_node(VacuumRelation, lc)->relation, ZDM_RIGHT_MAINTAIN),
-				   full, stmt->is_vacuumcmd);
+		relids = lappend_oid(relids, relation_with(lfirst_node(VacuumRelation, lc)->relation, ZDM_RIGHT_MAINTAIN));
+	foreach(lc, relids)
+		vacuum_one(facts, lfirst_oid(lc), full, stmt->is_vacuumcmd);
 }
 
 static void

@@ -58,6 +58,13 @@ is_granted(Oid relid, ZdmRight right)
 	return false;
 }
 
+/* Has the current user that right on a relation? */
+bool
+zdm_facts_may(Oid relid, ZdmRight right)
+{
+	return is_granted(relid, right) || has_privs_of_role(GetUserId(), zdm_facts_owner(relid));
+}
+
 /*
  * Errors with INSUFFICIENT_PRIVILEGE unless the current user has that right on
  * a relation, which must be one of users.
