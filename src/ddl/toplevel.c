@@ -423,7 +423,11 @@ zdm_ddl_run_toplevel(ZdmDdlRun *run)
 			finish(run);
 			return;
 		}
-		/* nobody looks at what a stopped run has left before it goes on, or is cancelled */
+
+		/*
+		 * nobody looks at what a stopped run has left before it goes on, or
+		 * is cancelled
+		 */
 		if (verdict != ZDM_STOP && verdict != ZDM_CANCELLED && !clear_leftover(run))
 			return;
 	} while (try_again(run, verdict, error));

@@ -173,6 +173,15 @@ sql($node, "SELECT zdm.retry_job($job)");
 wait_done($node, $job, 'when it is fast enough');
 $job = ddl('CREATE MATERIALIZED VIEW m AS SELECT 1 AS one FROM pg_sleep(0.2)', name => 'slow and harmless');
 wait_done($node, $job, 'what blocks nobody may take its time');
+sql($node, q{
+	CREATE FUNCTION stubborn(int) RETURNS boolean LANGUAGE plpgsql
+		AS 'BEGIN PERFORM pg_sleep(0.02); RETURN true; EXCEPTION WHEN query_canceled THEN RETURN true; END';
+});
+$job = ddl('ALTER TABLE t ADD CONSTRAINT stubborn CHECK (stubborn(n))', name => 'stubborn');
+cmp_ok(sql($node, 'CALL longest_statement(400)'), '<', 500, 'work that does not let itself be cancelled is ended with its process');
+ok(poll($node, "SELECT waiting_for ~ 'ended early' FROM zdm.jobs WHERE job_id = $job"), 'which counts against the job');
+sql($node, "SELECT zdm.cancel_job($job)");
+is(sql($node, "SELECT count(*) FROM pg_constraint WHERE conname = 'stubborn'"), '0', 'nothing is left of it');
 sql($node, 'ALTER SYSTEM RESET zdm.max_stall; SELECT pg_reload_conf()');
 
 # ---- a lock that the statement takes besides ----
