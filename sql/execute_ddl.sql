@@ -195,7 +195,7 @@ SELECT statement, refused.* FROM (VALUES
     ('CREATE TABLE x AS WITH d AS (DELETE FROM ddl_t RETURNING id) SELECT id FROM d'), ('CREATE TABLE x AS SELECT id FROM ddl_t FOR UPDATE'),
     ('ALTER TABLE pg_catalog.pg_class ADD COLUMN c int'), ('DROP TABLE pg_catalog.pg_class'), ('TRUNCATE zdm.job'), ('ALTER TABLE zdm.job ADD COLUMN c int'),
     (''), (' -- nothing'), (';'), ('ALTER TABLE ddl_t ADD x int; DROP TABLE ddl_t'), ('ALTER TABLE'), ('no such statement'),
-    ('ALTER TABLE no_such_table ADD COLUMN c int'), ('DROP TABLE no_such_table'), ('CREATE INDEX ON no_such_table (n)'), ('ALTER TABLE no_such_schema.t ADD COLUMN c int')
+    ('ALTER TABLE no_such_table ADD COLUMN c int'), ('DROP TABLE no_such_table'), ('DROP TABLE a.b.c.d'), ('COMMENT ON COLUMN x IS NULL'), ('CREATE INDEX ON no_such_table (n)'), ('ALTER TABLE no_such_schema.t ADD COLUMN c int')
 ) AS v (statement), refused(format('SELECT zdm.execute_ddl(%L)', statement));
 CREATE TEMP TABLE ddl_temp (id int);
 SELECT * FROM refused('SELECT zdm.execute_ddl(''ALTER TABLE ddl_temp ADD COLUMN c int'')');

@@ -79,6 +79,9 @@ typedef struct Attempts
 	int			queue_for;		/* index of the target to wait for in the
 								 * queue, -1: none */
 	bool		locked;			/* it has got all targets */
+	int			refused;		/* index of the target that it could not lock
+								 * although nobody holds it: somebody waits
+								 * for more; -1: none */
 } Attempts;
 
 /* Allocate a target, for a list. */
@@ -184,7 +187,10 @@ lock_targets(Attempts *attempts)
 
 		if (foreach_current_index(lc) != attempts->queue_for &&
 			!ConditionalLockRelationOid(target->relid, target->mode))
+		{
+			attempts->refused = foreach_current_index(lc);
 			return false;
+		}
 	}
 	return true;
 }
@@ -207,6 +213,7 @@ attempt(Attempts *attempts, int queue_for, ZdmError **error)
 {
 	attempts->queue_for = queue_for;
 	attempts->locked = false;
+	attempts->refused = -1;
 	return zdm_txn(attempts->run, attempts->stall_ms, attempt_body, attempts, error);
 }
 
@@ -375,14 +382,15 @@ wait_for_next_look(Attempts *attempts, ZdmLockWait *wait, const ZdmHolders *hold
 				   ZdmVerdict *verdict, ZdmError **error)
 {
 	double		waited = ms_since(attempts->start);
+	int			blocked = holders->first_blocked >= 0 ? holders->first_blocked : attempts->refused;
 
 	if (deadline_has_passed(attempts, waited))
 	{
 		*verdict = fail_at_deadline(attempts, error);
 		return false;
 	}
-	if (holders->first_blocked >= 0)
-		zdm_lock_wait_tell(wait, waited, list_nth(attempts->targets, holders->first_blocked));
+	if (blocked >= 0)
+		zdm_lock_wait_tell(wait, waited, list_nth(attempts->targets, blocked));
 	*verdict = ZDM_STOP;
 	return !attempts->run->ended && poll_pause(attempts);
 }
@@ -439,6 +447,7 @@ begin_attempts(Attempts *attempts, const ZdmLockOptions *options)
 	attempts->deadline_ms = options->deadline_ms < 0 ? (int64) zdm_ddl_deadline * 1000 : options->deadline_ms;
 	if (options->since != 0)
 		attempts->waited_before_ms = Max(GetCurrentTimestamp() - options->since, 0) / 1000.0;
+	attempts->refused = -1;
 	attempts->queue_at = POLL_ONLY_MS;
 	attempts->orders_at = ORDERS_MS;
 	INSTR_TIME_SET_CURRENT(attempts->start);

@@ -367,7 +367,7 @@ zdm_statement_parse(const char *text)
 static const RangeVar *
 named_object(ObjectType type, Node *name)
 {
-	List	   *names;
+	List	   *names = IsA(name, List) ? list_copy(castNode(List, name)) : NIL;
 
 	switch (type)
 	{
@@ -377,19 +377,22 @@ named_object(ObjectType type, Node *name)
 		case OBJECT_SEQUENCE:
 		case OBJECT_INDEX:
 		case OBJECT_FOREIGN_TABLE:
-			return makeRangeVarFromNameList(castNode(List, name));
+			break;
 		case OBJECT_COLUMN:
 		case OBJECT_TABCONSTRAINT:
 		case OBJECT_TRIGGER:
 		case OBJECT_RULE:
 		case OBJECT_POLICY:
-			names = list_copy(castNode(List, name));
-			if (list_length(names) < 2)
-				return NULL;
-			return makeRangeVarFromNameList(list_truncate(names, list_length(names) - 1));
+			if (names != NIL)
+				names = list_truncate(names, list_length(names) - 1);
+			break;
 		default:
 			return NULL;
 	}
+	/* that no relation has such a name is said by the check of the statement */
+	if (names == NIL || list_length(names) > 3)
+		return NULL;
+	return makeRangeVarFromNameList(names);
 }
 
 /* The relation that a statement is about, by name; NULL when there is none. */

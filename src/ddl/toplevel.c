@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -72,10 +73,33 @@ index_is_unfinished(Oid index)
 	return SearchSysCacheExists1(INDEXRELID, ObjectIdGetDatum(index)) && !index_is_valid(index);
 }
 
-/* The valid ones among those that a REINDEX makes anew, on all its tables. */
+/* The indexes of a table's TOAST table. */
+static List *
+toast_indexes(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Oid			toastid = rel ? rel->rd_rel->reltoastrelid : InvalidOid;
+	List	   *result = NIL;
+
+	if (rel)
+		relation_close(rel, AccessShareLock);
+	rel = OidIsValid(toastid) ? try_relation_open(toastid, AccessShareLock) : NULL;
+	if (rel)
+	{
+		result = RelationGetIndexList(rel);
+		relation_close(rel, AccessShareLock);
+	}
+	return result;
+}
+
+/*
+ * The valid ones among those that a REINDEX makes anew, on all its tables; and
+ * perhaps some that it leaves alone, which is no harm.
+ */
 static List *
 objects_of_reindex(const ZdmDdlRun *run)
 {
+	List	   *indexes = NIL;
 	List	   *result = NIL;
 	ListCell   *lc;
 
@@ -83,8 +107,15 @@ objects_of_reindex(const ZdmDdlRun *run)
 	{
 		Oid			relid = ((ZdmLockTarget *) lfirst(lc))->relid;
 
-		if (get_rel_relkind(relid) == RELKIND_INDEX && index_is_valid(relid))
-			result = lappend_oid(result, relid);
+		if (get_rel_relkind(relid) == RELKIND_INDEX)
+			indexes = lappend_oid(indexes, relid);
+		else
+			indexes = list_concat(indexes, toast_indexes(relid));
+	}
+	foreach(lc, indexes)
+	{
+		if (index_is_valid(lfirst_oid(lc)))
+			result = lappend_oid(result, lfirst_oid(lc));
 	}
 	return result;
 }

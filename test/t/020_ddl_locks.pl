@@ -123,6 +123,19 @@ for my $start (1 .. 12)
 is(sql($node, "SELECT state || ' ' || last_sqlstate FROM zdm.jobs WHERE job_id = $job"), 'failed 55P03', 'the deadline counts from the start of the job');
 $reader->query('COMMIT');
 
+# ---- somebody else waits in the queue ----
+
+my $impatient = session($node);
+$reader->query('BEGIN; SELECT count(*) FROM t');
+$impatient->send("SET application_name = 'impatient'; ALTER TABLE t ADD COLUMN impatient int");
+ok(poll($node, "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE application_name = 'impatient'"), 'a plain ALTER TABLE queues');
+$job = ddl('ALTER TABLE t ADD COLUMN behind_a_queue int', name => 'behind a queue');
+ok(poll($node, "SELECT waiting_for = 'a lock that others wait for, too' FROM zdm.jobs WHERE job_id = $job"), 'zdm.jobs says so');
+$reader->query('COMMIT');
+$impatient->receive;
+wait_done($node, $job, 'after somebody who queued');
+$impatient->quit;
+
 # ---- a prepared transaction ----
 
 sql($node, "BEGIN; UPDATE t SET n = 0 WHERE id = 1; PREPARE TRANSACTION 'forgotten'");

@@ -147,7 +147,7 @@ $holder = session($node);
 my $reader = session($node);
 $job = sql($node, q{
 	BEGIN;
-	SELECT zdm.execute_ddl('REINDEX INDEX CONCURRENTLY r_n', name => 'reindex 2') AS job \gset
+	SELECT zdm.execute_ddl('REINDEX TABLE CONCURRENTLY r', name => 'reindex 2') AS job \gset
 	SELECT '' FROM zdm.pause_job(:job);
 	COMMIT;
 	\echo :job
