@@ -71,6 +71,7 @@ is(sql($node, "SELECT job_name, relation, wanted_mode, application_name, state, 
 	'behind a reader|public.t|AccessExclusiveLock|the reader|idle in transaction|AccessShareLock|t|SELECT count(*) FROM t',
 	'zdm.blockers shows it');
 is(has_column('t', 'a'), '0', 'it has not run');
+is(sql($node, "SELECT fruitless_starts FROM zdm.job WHERE job_id = $job"), '0', 'a worker that waits has not started in vain');
 is(sql($node, "SELECT state FROM zdm.jobs WHERE job_id = $job"), 'running', 'it goes on trying');
 $reader->query('COMMIT');
 wait_done($node, $job, 'when the reader has ended');
