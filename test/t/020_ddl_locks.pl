@@ -117,7 +117,7 @@ for my $start (1 .. 12)
 
 	# each worker gets less than the deadline
 	last if poll($node, "SELECT $is_over OR EXISTS (SELECT FROM zdm.jobs WHERE job_id = $job AND pid IS NOT NULL)")
-		&& poll($node, "SELECT count(*) > 0 FROM zdm.blockers WHERE job_id = $job OR $is_over")
+		&& poll($node, "SELECT $is_over OR EXISTS (SELECT FROM zdm.blockers WHERE job_id = $job)")
 		&& sql($node, "SELECT $is_over") eq 't';
 	sql($node, "SELECT pg_terminate_backend(pid, 5000) FROM zdm.jobs WHERE job_id = $job AND pid IS NOT NULL");
 }
