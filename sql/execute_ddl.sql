@@ -25,12 +25,12 @@ SELECT name LIKE 'alter table ddl_t:________' AS name, kind, target, state, prog
 
 -- the same again: the same job
 SELECT zdm.execute_ddl('ALTER TABLE ddl_t ADD COLUMN c int DEFAULT 7') = 8600001 AS same;
--- verify another definition under a name, and errors of the statement itself (error)
+-- verify another definition under a name, and errors of the statement itself, at once or when it runs (error)
 CALL ddl('ALTER TABLE ddl_t ADD COLUMN d int', 'ddl: taken');
 SELECT zdm.execute_ddl('ALTER TABLE ddl_t ADD COLUMN e int', 'ddl: taken');
 SELECT zdm.start_backfill('ddl_t', 'n = 1', name => 'ddl: taken');
-CALL ddl('ALTER TABLE ddl_t ADD COLUMN c text');
-CALL ddl('ALTER TABLE ddl_t ADD CHECK (no_such_column > 0)');
+SELECT zdm.execute_ddl('ALTER TABLE ddl_t ADD COLUMN c text');
+SELECT zdm.execute_ddl('ALTER TABLE ddl_t ADD CHECK (no_such_column > 0)');
 CALL ddl('ALTER TABLE ddl_t ALTER COLUMN c TYPE int USING (1 / (id - 50))');
 -- mended, it goes on
 CALL ddl('ALTER TABLE ddl_t ADD CONSTRAINT ddl_c CHECK (c = 8) NOT VALID', 'ddl: check');
@@ -126,6 +126,12 @@ SELECT target FROM zdm.jobs WHERE name = 'ddl: path';
 SELECT count(*) FROM pg_attribute WHERE attrelid = 'ddl_s2.ddl_t'::regclass AND attname = 'here';
 SELECT to_regclass('ddl_s2.made_here') IS NOT NULL AS made;
 
+-- a statement that is checked at submit leaves no lock
+BEGIN;
+SELECT zdm.execute_ddl('ALTER TABLE ddl_t ADD COLUMN never int', 'ddl: locks nothing') > 0 AS started;
+SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND relation = 'ddl_t'::regclass;
+ROLLBACK;
+
 -- in a transaction: not before it commits, never when it rolls back
 BEGIN;
 SELECT zdm.execute_ddl('ALTER TABLE ddl_t ADD COLUMN never int', 'ddl: rolled back') > 0 AS started;
@@ -155,6 +161,15 @@ SELECT zdm.execute_ddl('CREATE INDEX ON ddl_s2.owned (id)');
 SELECT zdm.execute_ddl('ALTER TABLE ddl_t ADD COLUMN d int', 'ddl: mine');
 SELECT count(*) FROM zdm.statements;
 RESET ROLE;
+-- rights that do instead of ownership
+GRANT TRIGGER, TRUNCATE, REFERENCES ON ddl_s2.owned TO regress_zdm_ddl_other;
+GRANT CREATE ON SCHEMA ddl_s2 TO regress_zdm_ddl_other;
+SET ROLE regress_zdm_ddl_other;
+SELECT * FROM refused('SELECT relation, lock_mode FROM zdm.explain_ddl(''TRUNCATE ddl_s2.owned'')');
+CALL zdm.wait_for_job(zdm.execute_ddl('TRUNCATE ddl_s2.owned', 'ddl: other'), '1 min');
+CALL zdm.wait_for_job(zdm.execute_ddl('CREATE TRIGGER other BEFORE INSERT ON ddl_s2.owned EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'ddl: other 2'), '1 min');
+SELECT name, owner, state FROM zdm.jobs ORDER BY job_id;
+RESET ROLE;
 SELECT tableowner FROM pg_tables WHERE tablename = 'mine';
 -- rights that are lost before it runs (error)
 BEGIN;
@@ -177,9 +192,10 @@ SELECT statement, refused.* FROM (VALUES
     ('CREATE SUBSCRIPTION s CONNECTION '''' PUBLICATION p'), ('REINDEX SCHEMA public'), ('REINDEX DATABASE x'), ('CREATE TEMP TABLE x (id int)'),
     ('CREATE TABLE pg_temp.x (id int)'), ('CREATE TEMP VIEW x AS SELECT 1'), ('CREATE TEMP SEQUENCE x'), ('CREATE TEMP TABLE x AS SELECT 1'),
     ('CREATE INDEX CONCURRENTLY ON ddl_t (n)'), ('CREATE SCHEMA x CREATE TABLE y (id int)'), ('GRANT pg_monitor TO x'),
+    ('CREATE TABLE x AS WITH d AS (DELETE FROM ddl_t RETURNING id) SELECT id FROM d'), ('CREATE TABLE x AS SELECT id FROM ddl_t FOR UPDATE'),
     ('ALTER TABLE pg_catalog.pg_class ADD COLUMN c int'), ('DROP TABLE pg_catalog.pg_class'), ('TRUNCATE zdm.job'), ('ALTER TABLE zdm.job ADD COLUMN c int'),
     (''), (' -- nothing'), (';'), ('ALTER TABLE ddl_t ADD x int; DROP TABLE ddl_t'), ('ALTER TABLE'), ('no such statement'),
-    ('ALTER TABLE no_such_table ADD COLUMN c int'), ('DROP TABLE no_such_table'), ('CREATE INDEX ON no_such_table (n)'), ('ALTER TABLE no_such_schema.t ADD COLUMN c int')
+    ('ALTER TABLE no_such_table ADD COLUMN c int'), ('DROP TABLE no_such_table'), ('DROP TABLE a.b.c.d'), ('COMMENT ON COLUMN x IS NULL'), ('CREATE INDEX ON no_such_table (n)'), ('ALTER TABLE no_such_schema.t ADD COLUMN c int')
 ) AS v (statement), refused(format('SELECT zdm.execute_ddl(%L)', statement));
 CREATE TEMP TABLE ddl_temp (id int);
 SELECT * FROM refused('SELECT zdm.execute_ddl(''ALTER TABLE ddl_temp ADD COLUMN c int'')');

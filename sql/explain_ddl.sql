@@ -292,6 +292,16 @@ CREATE TEMP TABLE mine (a int);
 SELECT relation, safe FROM zdm.explain_ddl('ALTER TABLE mine ADD COLUMN x int');
 RESET ROLE;
 DROP TABLE mine;
+-- of a whole database: what one may maintain there
+ALTER TABLE t CLUSTER ON t_v;
+GRANT regress_zdm_explain_owner TO regress_zdm_explainer;
+SET ROLE regress_zdm_explainer;
+SELECT relation, lock_mode, rewrites, scans FROM zdm.explain_ddl('VACUUM') ORDER BY relation COLLATE "C";
+SELECT relation, lock_mode, rewrites, safe FROM zdm.explain_ddl('VACUUM FULL') ORDER BY relation COLLATE "C";
+SELECT relation, lock_mode, rewrites, safe FROM zdm.explain_ddl('CLUSTER') WHERE relation !~ 't_' ORDER BY relation COLLATE "C";
+SELECT relation, lock_mode, rewrites, safe FROM zdm.explain_ddl('REINDEX SCHEMA xd') WHERE relation !~ 't_' ORDER BY relation COLLATE "C";
+RESET ROLE;
+REVOKE regress_zdm_explain_owner FROM regress_zdm_explainer;
 REVOKE ALL ON SCHEMA zdm, xd FROM regress_zdm_explainer;
 DROP ROLE regress_zdm_explainer;
 DROP SCHEMA xd, xd2 CASCADE;

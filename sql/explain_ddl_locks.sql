@@ -82,6 +82,9 @@ INSERT INTO sub SELECT i, i, i FROM generate_series(1, 499) i;
 CREATE TABLE gen (a int, b int, e varchar(20) CHECK (length(e) > 0), g int GENERATED ALWAYS AS (b + 1) STORED);
 INSERT INTO gen SELECT i, i, i FROM generate_series(1, 100) i;
 CREATE UNIQUE INDEX viewed_id ON viewed (id);
+CREATE TRIGGER part_trg BEFORE INSERT ON part FOR EACH ROW EXECUTE FUNCTION f();
+CREATE FOREIGN DATA WRAPPER xl_wrapper;
+CREATE SERVER xl_server FOREIGN DATA WRAPPER xl_wrapper;
 CREATE TABLE self (id int PRIMARY KEY, parent int REFERENCES self);
 INSERT INTO self SELECT i, i FROM generate_series(1, 100) i;
 CREATE TABLE st (a int, b int);
@@ -451,6 +454,10 @@ INSERT INTO statements (statement) VALUES
     ('ALTER TABLE pol DISABLE ROW LEVEL SECURITY'),
     ('DROP POLICY pol_p ON pol'),
     ('DROP RULE st_rule ON st'),
+    ('DROP TRIGGER part_trg ON part'),
+    ('ALTER TRIGGER trg ON t DEPENDS ON EXTENSION plpgsql'),
+    ('ALTER INDEX t_v DEPENDS ON EXTENSION plpgsql'),
+    ('CREATE FOREIGN TABLE fresh PARTITION OF vpart FOR VALUES IN (2) SERVER xl_server'),
     ('DROP AGGREGATE IF EXISTS nothing (int)'),
     ('CREATE FUNCTION fresh() RETURNS int LANGUAGE sql AS ''SELECT 1''');
 
@@ -476,5 +483,6 @@ COMMIT;
 -- verify that nothing came of it
 SELECT count(*) FROM t;
 DROP SCHEMA xl CASCADE;
+DROP FOREIGN DATA WRAPPER xl_wrapper CASCADE;
 DROP SCHEMA xl2 CASCADE;
 DROP TABLESPACE xl_space;

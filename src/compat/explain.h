@@ -10,6 +10,7 @@
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
 #include "partitioning/partbounds.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
 
 /* was rel created, or given new storage, in this transaction? 16: renamed */
@@ -22,6 +23,17 @@ zdm_compat_is_new_storage(Relation rel)
 #else
 	return rel->rd_createSubid != InvalidSubTransactionId ||
 		rel->rd_firstRelfilenodeSubid != InvalidSubTransactionId;
+#endif
+}
+
+/* 17: the right to VACUUM, REINDEX, CLUSTER and REFRESH what belongs to others */
+static inline bool
+zdm_compat_may_maintain(Oid relid, Oid role)
+{
+#if PG_VERSION_NUM >= 170000
+	return pg_class_aclcheck(relid, role, ACL_MAINTAIN) == ACLCHECK_OK;
+#else
+	return false;
 #endif
 }
 

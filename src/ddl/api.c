@@ -4,7 +4,11 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "catalog/namespace.h"
 #include "core/args.h"
+#include "core/identity.h"
+#include "core/settings.h"
 #include "ddl/spec.h"
 #include "ddl/statement.h"
 #include "ddl/targets.h"
@@ -13,9 +17,11 @@
 #include "job/submit.h"
 #include "miscadmin.h"
 #include "nodes/primnodes.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/lsyscache.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(zdm_execute_ddl);
@@ -89,31 +95,67 @@ difference(const ZdmJob *job, const void *wanted)
 	return NULL;
 }
 
-typedef struct TargetsArg
-{
-	const ZdmStatement *statement;
-	List	   *targets;
-} TargetsArg;
-
 static void
-targets_step(void *arg)
+check_step(void *arg)
 {
-	TargetsArg *targets = arg;
+	int			timeout = LockTimeout > 0 ? Min(LockTimeout, zdm_lock_timeout) : zdm_lock_timeout;
 
-	targets->targets = zdm_ddl_targets(targets->statement);
+	zdm_pin_setting("lock_timeout", psprintf("%d", timeout));
+	(void) zdm_ddl_targets(arg);
 }
 
-/* A job needs a target to show: the first relation, or what kind of statement it is. */
+/* The error of a check, in the current memory context; NULL without one. */
+static ErrorData *
+try_check(const ZdmStatement *statement)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ErrorData  *volatile edata = NULL;
+
+	PG_TRY();
+	{
+		zdm_statement_errors(check_step, unconstify(ZdmStatement *, statement), statement->text);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return edata;
+}
+
+/*
+ * Errors that the statement would have, told at once.  The locks that this
+ * takes are given back; where one is not free, the worker will check.
+ */
+static void
+check_now(const ZdmStatement *statement)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *edata;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(mcxt);
+	edata = try_check(statement);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(mcxt);
+	CurrentResourceOwner = owner;
+	if (edata && edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		edata->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
+		ReThrowError(edata);
+}
+
+/* A job needs a target to show: the relation that the statement names, or what kind of statement it is. */
 static int64
 create_job(const char *name, const ZdmStatement *statement, const ZdmDdlSpec *spec)
 {
-	TargetsArg	targets = {.statement = statement};
-	Oid			relid = InvalidOid;
+	const RangeVar *object = zdm_statement_object(statement);
+	Oid			relid = object ? RangeVarGetRelid(object, NoLock, true) : InvalidOid;
 	int64		job_id;
 
-	zdm_statement_errors(targets_step, &targets, statement->text);
-	if (targets.targets != NIL)
-		relid = ((ZdmLockTarget *) linitial(targets.targets))->relid;
+	check_now(statement);
 	if (OidIsValid(relid))
 		job_id = zdm_job_create_as_caller(name, "ddl", relid,
 										  get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));

@@ -15,7 +15,11 @@
 #include "ddl/targets.h"
 #include "run/pause.h"
 #include "run/verdict.h"
+#include "storage/sinval.h"
 #include "utils/memutils.h"
+
+/* before trying again with other locks than those that were thought of */
+#define CHANGED_PAUSE_MS 100
 
 static void
 apply_settings(ZdmRun *base)
@@ -77,6 +81,7 @@ typedef struct PhaseArg
 {
 	int64		job_id;
 	ZdmDdlPhase phase;
+	List	   *objects;
 } PhaseArg;
 
 static void
@@ -85,19 +90,33 @@ set_phase_step(void *arg)
 	PhaseArg   *phase = arg;
 
 	zdm_ddl_spec_set_phase(phase->job_id, phase->phase);
+	zdm_ddl_spec_set_objects(phase->job_id, phase->objects);
 	zdm_job_set_cleanup(phase->job_id, phase->phase == ZDM_DDL_STARTED);
+}
+
+static bool
+set_phase(ZdmDdlRun *run, ZdmDdlPhase phase, List *objects)
+{
+	PhaseArg	arg = {run->base.job->id, phase, objects};
+
+	if (!zdm_run_bookkeep(&run->base, set_phase_step, &arg))
+		return false;
+	run->spec->phase = phase;
+	return true;
 }
 
 /* Record how far the job is, durably; false when the run has ended instead. */
 bool
 zdm_ddl_set_phase(ZdmDdlRun *run, ZdmDdlPhase phase)
 {
-	PhaseArg	arg = {run->base.job->id, phase};
+	return set_phase(run, phase, NIL);
+}
 
-	if (!zdm_run_bookkeep(&run->base, set_phase_step, &arg))
-		return false;
-	run->spec->phase = phase;
-	return true;
+/* The same for a statement that will commit in its middle: objects is what it is about, OIDs. */
+bool
+zdm_ddl_set_started(ZdmDdlRun *run, List *objects)
+{
+	return set_phase(run, ZDM_DDL_STARTED, objects);
 }
 
 /* ---------- statements in one transaction ---------- */
@@ -111,21 +130,33 @@ targets_body(ZdmRun *base, void *arg)
 
 	list_free_deep(run->targets);
 	run->targets = NIL;
+	run->targets_as_of = SharedInvalidMessageCounter;
 	run->targets = zdm_ddl_targets(run->statement);
 	MemoryContextSwitchTo(old);
 	return ZDM_DONE;
 }
 
 /*
- * Body, with all targets locked.  The names may mean other relations by now,
- * and the caller may have lost rights; the latter is the statement's business.
+ * With all targets locked: may the statement lock something else than them by
+ * now?  Whoever changes what names mean, or what depends on a relation, sends
+ * an invalidation before its locks are free; without any, nothing has changed,
+ * and the locks need not be held while it is found out.
  */
+static bool
+targets_have_changed(const ZdmDdlRun *run)
+{
+	if (SharedInvalidMessageCounter == run->targets_as_of)
+		return false;
+	return !zdm_lock_covers(run->targets, zdm_ddl_targets(run->statement));
+}
+
+/* Body, with all targets locked. */
 static ZdmVerdict
 execute_body(ZdmRun *base, void *arg)
 {
 	ZdmDdlRun  *run = (ZdmDdlRun *) base;
 
-	if (!zdm_lock_covers(run->targets, zdm_ddl_targets(run->statement)))
+	if (targets_have_changed(run))
 		return ZDM_GONE;
 	zdm_ddl_execute(run->spec->statement);
 	zdm_ddl_spec_set_phase(base->job->id, ZDM_DDL_EXECUTED);
@@ -133,46 +164,51 @@ execute_body(ZdmRun *base, void *arg)
 }
 
 /*
+ * Run body with targets locked, by the policy and within the job's deadline.
+ * ZDM_DONE, ZDM_GONE: what body said.  Otherwise the run has ended.
+ */
+ZdmVerdict
+zdm_ddl_do_locked(ZdmDdlRun *run, int stall_ms, List *targets, ZdmDdlBody body, void *arg)
+{
+	ZdmLockOptions options = {.stall_ms = stall_ms,.deadline_ms = run->spec->deadline_ms,.since = run->spec->since};
+	ZdmError   *error = NULL;
+	ZdmVerdict	verdict = zdm_ddl_locked_with(&run->base, &options, targets, body, arg, &error);
+
+	if (verdict != ZDM_DONE && verdict != ZDM_GONE && !run->base.ended)
+		zdm_ddl_fail(run, error);
+	return verdict;
+}
+
+/*
  * Set run->targets to what the statement locks, after a check of names and
- * rights.  False when the run has ended.
+ * rights.  Somebody who has the job's table locked for himself is waited for
+ * as for any lock of the statement's.  False when the run has ended.
  */
 bool
 zdm_ddl_find_targets(ZdmDdlRun *run)
 {
-	ZdmError   *error;
-	ZdmVerdict	verdict;
+	Oid			target = run->base.job->target;
+	List	   *looked_at = NIL;
 
-	while ((verdict = zdm_txn(&run->base, 0, targets_body, NULL, &error)) != ZDM_DONE)
-	{
-		if (verdict == ZDM_ROW_ERROR || verdict == ZDM_FAILED)
-			zdm_ddl_fail(run, error);
-		else
-			(void) zdm_verdict_try_again(&run->base, run->base.job->target, verdict, error);
-		if (run->base.ended)
-			return false;
-	}
-	return true;
+	if (OidIsValid(target))
+		looked_at = list_make1(zdm_lock_target(target, AccessShareLock));
+	return zdm_ddl_do_locked(run, 0, looked_at, targets_body, NULL) == ZDM_DONE;
 }
 
 static void
 run_locked(ZdmDdlRun *run)
 {
-	ZdmLockOptions options = {.deadline_ms = run->spec->deadline_ms};
-	ZdmError   *error = NULL;
+	int			stall_ms = run->statement->harmless ? 0 : -1;
 	ZdmVerdict	verdict;
 
-	options.stall_ms = run->statement->harmless ? 0 : -1;
 	do
 	{
 		if (!zdm_ddl_find_targets(run))
 			return;
-		verdict = zdm_ddl_locked_with(&run->base, &options, run->targets, execute_body, NULL, &error);
-	} while (verdict == ZDM_GONE);
-
+		verdict = zdm_ddl_do_locked(run, stall_ms, run->targets, execute_body, NULL);
+	} while (verdict == ZDM_GONE && zdm_pause(&run->base, CHANGED_PAUSE_MS));
 	if (verdict == ZDM_DONE)
 		zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
-	else if (!run->base.ended)
-		zdm_ddl_fail(run, error);
 }
 
 /* A role that is gone has nobody's rights. */

@@ -37,9 +37,12 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #define POLL_MS 10.0
 #define POLL_ONLY_MS 100.0
+#define LOOK_FACTOR 10			/* a look costs no more than a tenth of the
+								 * time between two */
 #define ORDERS_MS 250.0
 #define YOUNG_MS 500.0			/* holders younger than this may be waited for */
 #define YOUNG_FACTOR 10			/* ... or than this many budgets */
@@ -62,6 +65,7 @@ typedef struct Attempts
 	void	   *arg;
 	int			stall_ms;
 	int64		deadline_ms;
+	double		waited_before_ms;	/* of the deadline, as the call began */
 
 	instr_time	start;
 	double		queue_at;		/* ms from start: not into the queue before */
@@ -69,11 +73,15 @@ typedef struct Attempts
 	double		orders_at;		/* ms from start: orders are read then */
 	int			step;			/* of the budgets */
 	int			stalls;			/* rolled back by the timer */
+	double		look_ms;		/* what the last look has cost */
 
 	/* of this attempt */
 	int			queue_for;		/* index of the target to wait for in the
 								 * queue, -1: none */
 	bool		locked;			/* it has got all targets */
+	int			refused;		/* index of the target that it could not lock
+								 * although nobody holds it: somebody waits
+								 * for more; -1: none */
 } Attempts;
 
 /* Allocate a target, for a list. */
@@ -179,7 +187,10 @@ lock_targets(Attempts *attempts)
 
 		if (foreach_current_index(lc) != attempts->queue_for &&
 			!ConditionalLockRelationOid(target->relid, target->mode))
+		{
+			attempts->refused = foreach_current_index(lc);
 			return false;
+		}
 	}
 	return true;
 }
@@ -202,6 +213,7 @@ attempt(Attempts *attempts, int queue_for, ZdmError **error)
 {
 	attempts->queue_for = queue_for;
 	attempts->locked = false;
+	attempts->refused = -1;
 	return zdm_txn(attempts->run, attempts->stall_ms, attempt_body, attempts, error);
 }
 
@@ -321,7 +333,9 @@ poll_pause(Attempts *attempts)
 {
 	ZdmRun	   *run = attempts->run;
 
-	if (!zdm_pause(run, POLL_MS * (0.8 + 0.4 * pg_prng_double(&pg_global_prng_state))))
+	double		ms = Max(POLL_MS, attempts->look_ms * LOOK_FACTOR);
+
+	if (!zdm_pause(run, ms * (0.8 + 0.4 * pg_prng_double(&pg_global_prng_state))))
 		return false;
 	if (ms_since(attempts->start) >= attempts->orders_at)
 	{
@@ -345,43 +359,98 @@ try_now(Attempts *attempts, const ZdmHolders *holders)
 	return holders->first_blocked < 0 || may_queue(attempts, holders);
 }
 
+/* Many partitions and many sessions make it slow. */
+static void
+look(Attempts *attempts, ZdmHolders *holders)
+{
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	zdm_holders_look(attempts->targets, holders);
+	attempts->look_ms = ms_since(start);
+}
+
+static bool
+deadline_has_passed(const Attempts *attempts, double waited_ms)
+{
+	return attempts->deadline_ms > 0 && attempts->waited_before_ms + waited_ms >= attempts->deadline_ms;
+}
+
+/* After a look at which it could not go on.  False: *verdict says why it ends. */
+static bool
+wait_for_next_look(Attempts *attempts, ZdmLockWait *wait, const ZdmHolders *holders,
+				   ZdmVerdict *verdict, ZdmError **error)
+{
+	double		waited = ms_since(attempts->start);
+	int			blocked = holders->first_blocked >= 0 ? holders->first_blocked : attempts->refused;
+
+	if (deadline_has_passed(attempts, waited))
+	{
+		*verdict = fail_at_deadline(attempts, error);
+		return false;
+	}
+	if (blocked >= 0)
+		zdm_lock_wait_tell(wait, waited, list_nth(attempts->targets, blocked));
+	*verdict = ZDM_STOP;
+	return !attempts->run->ended && poll_pause(attempts);
+}
+
 static ZdmVerdict
 try_until_done(Attempts *attempts, ZdmError **error)
 {
 	ZdmLockWait wait;
+	ZdmVerdict	verdict;
+	ZdmHolders	holders;
 
 	zdm_lock_wait_init(&wait, attempts->run);
-	for (;;)
+	do
 	{
-		ZdmVerdict	verdict;
-		ZdmHolders	holders;
-		double		waited;
-
-		zdm_holders_look(attempts->targets, &holders);
+		look(attempts, &holders);
 		if (try_now(attempts, &holders))
 		{
 			verdict = attempt(attempts, holders.first_blocked, error);
 			if (next_move(attempts, &verdict, error) == MOVE_RETURN)
-			{
-				zdm_lock_wait_over(&wait);
-				return verdict;
-			}
+				break;
 		}
-		waited = ms_since(attempts->start);
-		if (attempts->deadline_ms > 0 && waited >= attempts->deadline_ms)
+	} while (wait_for_next_look(attempts, &wait, &holders, &verdict, error));
+	zdm_lock_wait_over(&wait);
+	return verdict;
+}
+
+static ZdmVerdict
+wait_for_old(Attempts *attempts, ZdmError **error)
+{
+	ZdmLockWait wait;
+	ZdmVerdict	verdict = ZDM_DONE;
+	ZdmHolders	holders;
+
+	zdm_lock_wait_init(&wait, attempts->run);
+	do
+	{
+		look(attempts, &holders);
+		if (!holders.lasting && holders.oldest_ms <= YOUNG_MS)
 		{
-			verdict = fail_at_deadline(attempts, error);
-			zdm_lock_wait_over(&wait);
-			return verdict;
+			verdict = ZDM_DONE;
+			break;
 		}
-		if (holders.first_blocked >= 0)
-			zdm_lock_wait_tell(&wait, waited, list_nth(attempts->targets, holders.first_blocked));
-		if (attempts->run->ended || !poll_pause(attempts))
-		{
-			zdm_lock_wait_over(&wait);
-			return ZDM_STOP;
-		}
-	}
+	} while (wait_for_next_look(attempts, &wait, &holders, &verdict, error));
+	zdm_lock_wait_over(&wait);
+	return verdict;
+}
+
+static void
+begin_attempts(Attempts *attempts, const ZdmLockOptions *options)
+{
+	attempts->stall_ms = options->stall_ms;
+	if (options->stall_ms < 0)
+		attempts->stall_ms = blocks_someone(attempts->targets) ? zdm_max_stall : 0;
+	attempts->deadline_ms = options->deadline_ms < 0 ? (int64) zdm_ddl_deadline * 1000 : options->deadline_ms;
+	if (options->since != 0)
+		attempts->waited_before_ms = Max(GetCurrentTimestamp() - options->since, 0) / 1000.0;
+	attempts->refused = -1;
+	attempts->queue_at = POLL_ONLY_MS;
+	attempts->orders_at = ORDERS_MS;
+	INSTR_TIME_SET_CURRENT(attempts->start);
 }
 
 /*
@@ -393,14 +462,23 @@ zdm_ddl_locked_with(ZdmRun *run, const ZdmLockOptions *options, List *targets,
 {
 	Attempts	attempts = {.run = run,.targets = targets,.body = body,.arg = arg};
 
-	attempts.stall_ms = options->stall_ms;
-	if (options->stall_ms < 0)
-		attempts.stall_ms = blocks_someone(targets) ? zdm_max_stall : 0;
-	attempts.deadline_ms = options->deadline_ms < 0 ? (int64) zdm_ddl_deadline * 1000 : options->deadline_ms;
-	attempts.queue_at = POLL_ONLY_MS;
-	attempts.orders_at = ORDERS_MS;
-	INSTR_TIME_SET_CURRENT(attempts.start);
+	begin_attempts(&attempts, options);
 	return try_until_done(&attempts, error);
+}
+
+/*
+ * Wait until no old transaction has a lock that conflicts with a target's, so
+ * that who now locks them in the queue does not wait long.  Locks nothing.
+ * ZDM_DONE, or ZDM_STOP and ZDM_FAILED as zdm_ddl_locked(); of options, only
+ * the deadline counts.
+ */
+ZdmVerdict
+zdm_ddl_wait_for_old(ZdmRun *run, const ZdmLockOptions *options, List *targets, ZdmError **error)
+{
+	Attempts	attempts = {.run = run,.targets = targets};
+
+	begin_attempts(&attempts, options);
+	return wait_for_old(&attempts, error);
 }
 
 /*
@@ -418,7 +496,7 @@ zdm_ddl_locked_with(ZdmRun *run, const ZdmLockOptions *options, List *targets,
  * exhausted resources are tried again.
  *
  * No timer runs when all targets have modes weaker than SHARE.  The deadline
- * counts from the call.  Rights on the targets are the caller's to check
+ * counts from the call; however late that is, there is one try.  Rights on the targets are the caller's to check
  * before.
  */
 ZdmVerdict

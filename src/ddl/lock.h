@@ -6,6 +6,7 @@
 #ifndef ZDM_DDL_LOCK_H
 #define ZDM_DDL_LOCK_H
 
+#include "datatype/timestamp.h"
 #include "ddl/portal.h"
 #include "nodes/pg_list.h"
 #include "run/txn.h"
@@ -31,13 +32,17 @@ typedef struct ZdmLockOptions
 {
 	int			stall_ms;		/* cap of an attempt; 0: none, -1: by the
 								 * targets' modes */
-	int64		deadline_ms;	/* from now; 0: none, -1: zdm.ddl_deadline */
+	int64		deadline_ms;	/* 0: none, -1: zdm.ddl_deadline */
+	TimestampTz since;			/* the deadline counts from here; 0: from the
+								 * call */
 } ZdmLockOptions;
 
 extern ZdmLockTarget *zdm_lock_target(Oid relid, LOCKMODE mode);
 extern bool zdm_lock_covers(List *targets, List *needed);
 extern ZdmVerdict zdm_ddl_locked_with(ZdmRun *run, const ZdmLockOptions *options, List *targets,
 									  ZdmDdlBody body, void *arg, ZdmError **error);
+extern ZdmVerdict zdm_ddl_wait_for_old(ZdmRun *run, const ZdmLockOptions *options, List *targets,
+									   ZdmError **error);
 extern ZdmVerdict zdm_ddl_locked(ZdmRun *run, List *targets, ZdmDdlBody body,
 								 void *arg, ZdmError **error);
 

@@ -10,7 +10,12 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_event_trigger.h"
+#include "commands/trigger.h"
 #include "compat/compat.h"
 #include "ddl/portal.h"
 #include "miscadmin.h"
@@ -108,12 +113,31 @@ zdm_ddl_execute(const char *sql)
 	run_statement(sql, NULL, false);
 }
 
+/* Is there an event trigger that is not switched off? */
+static bool
+event_triggers_exist(void)
+{
+	Relation	rel = table_open(EventTriggerRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	bool		result = false;
+
+	while (!result && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = ((Form_pg_event_trigger) GETSTRUCT(tuple))->evtenabled != TRIGGER_DISABLED;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
 /*
  * In a process connected as somebody else than the current user: a switch by
  * security context does not outlive a commit in the middle of a statement,
  * SET ROLE does.  It ends with the next zdm_identity_enter() or bookkeeping.
- * Nothing a user wrote can change it back: utility statements evaluate user
- * code under security-restricted operations only.
+ *
+ * Code of the user's could change it back, and would be a superuser.  Utility
+ * statements evaluate that under security-restricted operations only, which
+ * forbid it; but for event triggers, which may call by name what the user's
+ * search_path leads to.  From 17 on, nobody is connected as somebody else.
  */
 static void
 become_by_role(void)
@@ -122,6 +146,12 @@ become_by_role(void)
 
 	if (user == GetSessionUserId())
 		return;
+	if (event_triggers_exist())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("role \"%s\" may not log in, and there are event triggers, which would run with the rights of a superuser",
+						GetUserNameFromId(user, false)),
+				 errhint("Let the role log in (ALTER ROLE ... LOGIN), use a form without CONCURRENTLY, or PostgreSQL 17 or later.")));
 	SetUserIdAndSecContext(GetSessionUserId(), 0);
 	SetConfigOption("role", GetUserNameFromId(user, false), PGC_USERSET, PGC_S_SESSION);
 }

@@ -9,8 +9,10 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "ddl/statement.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
 #include "tcop/utility.h"
 
@@ -157,6 +159,28 @@ classify_reindex(ZdmStatement *statement, const ReindexStmt *stmt)
 	statement->toplevel = has_concurrently(stmt->params);
 }
 
+/* Something in a query that changes or locks rows? */
+static bool
+touches_rows(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, InsertStmt) || IsA(node, UpdateStmt) || IsA(node, DeleteStmt) || IsA(node, MergeStmt) ||
+		IsA(node, LockingClause))
+		return true;
+	return raw_expression_tree_walker(node, touches_rows, context);
+}
+
+/* Its query runs as long as it takes, so it must be in nobody's way. */
+static void
+classify_create_as(ZdmStatement *statement, const CreateTableAsStmt *stmt)
+{
+	refuse_temporary(statement, stmt->into->rel);
+	if (touches_rows(stmt->query, NULL))
+		refuse(statement, ERRCODE_INVALID_PARAMETER_VALUE, "its query changes or locks rows", HINT_NOT_DDL);
+	statement->harmless = true;
+}
+
 /* Statements with something to look at. */
 static bool
 classify_closely(ZdmStatement *statement)
@@ -199,8 +223,7 @@ classify_closely(ZdmStatement *statement)
 			refuse_temporary(statement, ((CreateStmt *) tree)->relation);
 			return true;
 		case T_CreateTableAsStmt:
-			refuse_temporary(statement, ((CreateTableAsStmt *) tree)->into->rel);
-			statement->harmless = true;
+			classify_create_as(statement, (CreateTableAsStmt *) tree);
 			return true;
 		case T_ViewStmt:
 			refuse_temporary(statement, ((ViewStmt *) tree)->view);
@@ -340,26 +363,78 @@ zdm_statement_parse(const char *text)
 	return statement;
 }
 
+/* That a DROP or a COMMENT names, when it is a relation or a part of one. */
+static const RangeVar *
+named_object(ObjectType type, Node *name)
+{
+	List	   *names = IsA(name, List) ? list_copy(castNode(List, name)) : NIL;
+
+	switch (type)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_VIEW:
+		case OBJECT_MATVIEW:
+		case OBJECT_SEQUENCE:
+		case OBJECT_INDEX:
+		case OBJECT_FOREIGN_TABLE:
+			break;
+		case OBJECT_COLUMN:
+		case OBJECT_TABCONSTRAINT:
+		case OBJECT_TRIGGER:
+		case OBJECT_RULE:
+		case OBJECT_POLICY:
+			if (names != NIL)
+				names = list_truncate(names, list_length(names) - 1);
+			break;
+		default:
+			return NULL;
+	}
+	/* that no relation has such a name is said by the check of the statement */
+	if (names == NIL || list_length(names) > 3)
+		return NULL;
+	return makeRangeVarFromNameList(names);
+}
+
 /* The relation that a statement is about, by name; NULL when there is none. */
 const RangeVar *
 zdm_statement_object(const ZdmStatement *statement)
 {
-	switch (nodeTag(statement->tree))
+	Node	   *tree = statement->tree;
+
+	switch (nodeTag(tree))
 	{
 		case T_AlterTableStmt:
-			return ((AlterTableStmt *) statement->tree)->relation;
+			return ((AlterTableStmt *) tree)->relation;
 		case T_RenameStmt:
-			return ((RenameStmt *) statement->tree)->relation;
+			return ((RenameStmt *) tree)->relation;
 		case T_AlterObjectSchemaStmt:
-			return ((AlterObjectSchemaStmt *) statement->tree)->relation;
+			return ((AlterObjectSchemaStmt *) tree)->relation;
+		case T_AlterSeqStmt:
+			return ((AlterSeqStmt *) tree)->sequence;
 		case T_IndexStmt:
-			return ((IndexStmt *) statement->tree)->relation;
+			return ((IndexStmt *) tree)->relation;
+		case T_ReindexStmt:
+			return ((ReindexStmt *) tree)->relation;
+		case T_RefreshMatViewStmt:
+			return ((RefreshMatViewStmt *) tree)->relation;
+		case T_TruncateStmt:
+			return linitial_node(RangeVar, ((TruncateStmt *) tree)->relations);
 		case T_CreateTrigStmt:
-			return ((CreateTrigStmt *) statement->tree)->relation;
+			return ((CreateTrigStmt *) tree)->relation;
+		case T_RuleStmt:
+			return ((RuleStmt *) tree)->relation;
+		case T_CreatePolicyStmt:
+			return ((CreatePolicyStmt *) tree)->table;
+		case T_AlterPolicyStmt:
+			return ((AlterPolicyStmt *) tree)->table;
 		case T_CreateStmt:
-			return ((CreateStmt *) statement->tree)->relation;
+			return ((CreateStmt *) tree)->relation;
 		case T_ViewStmt:
-			return ((ViewStmt *) statement->tree)->view;
+			return ((ViewStmt *) tree)->view;
+		case T_DropStmt:
+			return named_object(((DropStmt *) tree)->removeType, linitial(((DropStmt *) tree)->objects));
+		case T_CommentStmt:
+			return named_object(((CommentStmt *) tree)->objtype, ((CommentStmt *) tree)->object);
 		default:
 			return NULL;
 	}

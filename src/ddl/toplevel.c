@@ -4,41 +4,55 @@
  *	  CONCURRENTLY, DETACH PARTITION ... CONCURRENTLY.
  *
  * They take locks that are in nobody's way and wait for old transactions as
- * long as it takes, without timer and lock_timeout.  Their work and the record
- * of it cannot be one transaction.  So the job is marked as started before,
- * and a worker that finds it so looks at what the last one has left: done, or
- * begun and in the way of a second try, or nothing.
+ * long as it takes, without timer.  Their work and the record of it cannot be
+ * one transaction.  So the job is marked as started before, together with the
+ * OIDs of what the statement is about; those of indexes that it makes are
+ * added in the transaction that makes them.  A worker that finds it started
+ * looks at what has become of them; names are no evidence.
+ *
+ * Only DETACH takes a strong lock at its end, without looking.  When it would
+ * have to queue for that, it is interrupted, and the rest is done by the lock
+ * policy.
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "core/identity.h"
+#include "core/settings.h"
 #include "ddl/lock.h"
+#include "ddl/made.h"
 #include "ddl/run.h"
+#include "ddl/watch.h"
 #include "run/pause.h"
 #include "run/verdict.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
-/* What the catalogs say of the statement's object. */
+/* What the catalogs say of the statement's objects. */
 typedef enum Leftover
 {
 	LEFT_NOTHING,				/* as if it had never run */
 	LEFT_DONE,					/* as if it had run to its end */
-	LEFT_INVALID_INDEX,			/* of a CREATE INDEX */
-	LEFT_PENDING_DETACH			/* of a DETACH PARTITION */
+	LEFT_INVALID_INDEXES,		/* to be dropped before another try */
+	LEFT_HALF_DROPPED,			/* an index, by DROP INDEX: no way back */
+	LEFT_PENDING_DETACH			/* of a DETACH PARTITION: no way back */
 } Leftover;
 
 typedef struct Look
 {
+	List	   *objects;		/* OIDs that the job knows of */
 	Leftover	leftover;
-	char	   *object;			/* quoted name, for a statement of ours */
+	List	   *statements;		/* that deal with it */
 } Look;
+
+/* ---------- what the statement is about ---------- */
 
 static bool
 index_is_valid(Oid index)
@@ -53,6 +67,95 @@ index_is_valid(Oid index)
 	return valid;
 }
 
+static bool
+index_is_unfinished(Oid index)
+{
+	return SearchSysCacheExists1(INDEXRELID, ObjectIdGetDatum(index)) && !index_is_valid(index);
+}
+
+/* The indexes of a table's TOAST table. */
+static List *
+toast_indexes(Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Oid			toastid = rel ? rel->rd_rel->reltoastrelid : InvalidOid;
+	List	   *result = NIL;
+
+	if (rel)
+		relation_close(rel, AccessShareLock);
+	rel = OidIsValid(toastid) ? try_relation_open(toastid, AccessShareLock) : NULL;
+	if (rel)
+	{
+		result = RelationGetIndexList(rel);
+		relation_close(rel, AccessShareLock);
+	}
+	return result;
+}
+
+/*
+ * The valid ones among those that a REINDEX makes anew, on all its tables; and
+ * perhaps some that it leaves alone, which is no harm.
+ */
+static List *
+objects_of_reindex(const ZdmDdlRun *run)
+{
+	List	   *indexes = NIL;
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, run->targets)
+	{
+		Oid			relid = ((ZdmLockTarget *) lfirst(lc))->relid;
+
+		if (get_rel_relkind(relid) == RELKIND_INDEX)
+			indexes = lappend_oid(indexes, relid);
+		else
+			indexes = list_concat(indexes, toast_indexes(relid));
+	}
+	foreach(lc, indexes)
+	{
+		if (index_is_valid(lfirst_oid(lc)))
+			result = lappend_oid(result, lfirst_oid(lc));
+	}
+	return result;
+}
+
+static const PartitionCmd *
+detach_command(const AlterTableStmt *stmt)
+{
+	return castNode(PartitionCmd, linitial_node(AlterTableCmd, stmt->cmds)->def);
+}
+
+/* Body: OIDs of what the statement will drop, detach, or replace, to *arg. */
+static ZdmVerdict
+objects_body(ZdmRun *base, void *arg)
+{
+	ZdmDdlRun  *run = (ZdmDdlRun *) base;
+	List	  **objects = arg;
+	MemoryContext old = MemoryContextSwitchTo(base->run_mcxt);
+	Node	   *tree = run->statement->tree;
+	const RangeVar *rv = NULL;
+
+	*objects = NIL;
+	if (IsA(tree, ReindexStmt))
+		*objects = objects_of_reindex(run);
+	else if (IsA(tree, DropStmt))
+		rv = makeRangeVarFromNameList(linitial_node(List, ((DropStmt *) tree)->objects));
+	else if (IsA(tree, AlterTableStmt))
+		rv = detach_command((AlterTableStmt *) tree)->name;
+	if (rv)
+	{
+		Oid			relid = RangeVarGetRelid(rv, NoLock, true);
+
+		if (OidIsValid(relid))
+			*objects = list_make1_oid(relid);
+	}
+	MemoryContextSwitchTo(old);
+	return ZDM_DONE;
+}
+
+/* ---------- what has become of it ---------- */
+
 static char *
 quoted_name(Oid relid)
 {
@@ -60,50 +163,55 @@ quoted_name(Oid relid)
 }
 
 static void
-look_for_index(const IndexStmt *stmt, Look *look)
+look_for_unfinished(Look *look, Leftover leftover)
 {
-	Oid			table = RangeVarGetRelid(stmt->relation, NoLock, true);
-	Oid			index;
+	ListCell   *lc;
 
-	if (!OidIsValid(table))
-		return;
-	index = get_relname_relid(stmt->idxname, get_rel_namespace(table));
-	if (!OidIsValid(index))
-		return;
-	/* what is in the way but no index of the table makes the statement fail */
-	if (get_rel_relkind(index) != RELKIND_INDEX || IndexGetRelation(index, true) != table)
-		return;
-	look->leftover = index_is_valid(index) ? LEFT_DONE : LEFT_INVALID_INDEX;
-	look->object = quoted_name(index);
+	foreach(lc, look->objects)
+	{
+		if (!index_is_unfinished(lfirst_oid(lc)))
+			continue;
+		look->leftover = leftover;
+		look->statements = lappend(look->statements,
+								   psprintf("DROP INDEX CONCURRENTLY %s", quoted_name(lfirst_oid(lc))));
+	}
 }
 
 static void
-look_for_dropped(const DropStmt *stmt, Look *look)
+look_for_made(Look *look)
 {
-	RangeVar   *rv = makeRangeVarFromNameList(linitial_node(List, stmt->objects));
+	look_for_unfinished(look, LEFT_INVALID_INDEXES);
+	if (look->objects != NIL && index_is_valid(llast_oid(look->objects)))
+		look->leftover = LEFT_DONE;
+}
 
-	if (!OidIsValid(RangeVarGetRelid(rv, NoLock, true)))
+static void
+look_for_dropped(Look *look)
+{
+	look_for_unfinished(look, LEFT_HALF_DROPPED);
+	if (look->objects != NIL && get_rel_relkind(linitial_oid(look->objects)) == '\0')
 		look->leftover = LEFT_DONE;
 }
 
 static void
 look_for_detached(const AlterTableStmt *stmt, Look *look)
 {
-	const PartitionCmd *cmd = castNode(PartitionCmd, linitial_node(AlterTableCmd, stmt->cmds)->def);
-	Oid			partition = RangeVarGetRelid(cmd->name, NoLock, true);
+	Oid			partition = look->objects == NIL ? InvalidOid : linitial_oid(look->objects);
+	Oid			parent = RangeVarGetRelid(stmt->relation, NoLock, true);
 
-	if (OidIsValid(partition) && !get_rel_relispartition(partition))
+	if (get_rel_relkind(partition) == '\0')
+		return;
+	if (!get_rel_relispartition(partition))
 		look->leftover = LEFT_DONE;
-	else if (OidIsValid(partition) && PartitionHasPendingDetach(partition))
+	else if (OidIsValid(parent) && PartitionHasPendingDetach(partition))
 	{
 		look->leftover = LEFT_PENDING_DETACH;
-		look->object = psprintf("ALTER TABLE %s DETACH PARTITION %s FINALIZE",
-								quoted_name(RangeVarGetRelid(stmt->relation, NoLock, false)),
-								quoted_name(partition));
+		look->statements = list_make1(psprintf("ALTER TABLE %s DETACH PARTITION %s FINALIZE",
+											   quoted_name(parent), quoted_name(partition)));
 	}
 }
 
-/* Body: what is there of the statement's work. */
+/* Body: what is there of the work of a statement that was started. */
 static ZdmVerdict
 look_body(ZdmRun *base, void *arg)
 {
@@ -112,22 +220,18 @@ look_body(ZdmRun *base, void *arg)
 	MemoryContext old = MemoryContextSwitchTo(base->run_mcxt);
 	Node	   *tree = run->statement->tree;
 
+	look->objects = zdm_ddl_spec_objects(base->job->id);
 	look->leftover = LEFT_NOTHING;
-	look->object = NULL;
+	look->statements = NIL;
 	if (IsA(tree, IndexStmt))
-		look_for_index((IndexStmt *) tree, look);
+		look_for_made(look);
+	else if (IsA(tree, ReindexStmt))
+		look_for_unfinished(look, LEFT_INVALID_INDEXES);
 	else if (IsA(tree, DropStmt))
-		look_for_dropped((DropStmt *) tree, look);
+		look_for_dropped(look);
 	else if (IsA(tree, AlterTableStmt))
 		look_for_detached((AlterTableStmt *) tree, look);
 	MemoryContextSwitchTo(old);
-	return ZDM_DONE;
-}
-
-static ZdmVerdict
-execute_body(ZdmRun *base, void *arg)
-{
-	zdm_ddl_execute_toplevel(arg);
 	return ZDM_DONE;
 }
 
@@ -150,6 +254,22 @@ do_body(ZdmDdlRun *run, ZdmTxnBody body, void *arg)
 	return true;
 }
 
+/* ---------- executing ---------- */
+
+/* Called for each index that the statement makes. */
+static void
+remember_index(Oid index, void *arg)
+{
+	zdm_ddl_spec_add_object(((ZdmRun *) arg)->job->id, index);
+}
+
+static ZdmVerdict
+execute_body(ZdmRun *base, void *arg)
+{
+	zdm_ddl_execute_toplevel(arg);
+	return ZDM_DONE;
+}
+
 /* Settings of transactions that the statement begins by itself. */
 static void
 set_session_settings(void)
@@ -159,17 +279,21 @@ set_session_settings(void)
 	(void) zdm_try_session_setting("synchronous_commit", "local");
 }
 
-/*
- * Execute sql at top level.  False: the run has ended, or *error says why not;
- * then what is left can be looked at.
- */
-static bool
-execute(ZdmDdlRun *run, char *sql, ZdmVerdict *verdict, ZdmError **error)
+/* Execute sql at top level, once. */
+static ZdmVerdict
+execute(ZdmDdlRun *run, char *sql, ZdmError **error)
 {
+	ZdmVerdict	verdict;
+
 	set_session_settings();
-	*verdict = zdm_txn(&run->base, 0, execute_body, sql, error);
+	zdm_made_watch(remember_index, &run->base);
+	zdm_watch_begin(zdm_lock_timeout);
+	verdict = zdm_txn(&run->base, 0, execute_body, sql, error);
+	if (zdm_watch_end() && verdict == ZDM_CANCELLED)
+		verdict = ZDM_ROWS_LOCKED;
+	zdm_made_end();
 	zdm_identity_leave();
-	return *verdict == ZDM_DONE;
+	return verdict;
 }
 
 static ZdmVerdict
@@ -179,24 +303,15 @@ finalize_body(ZdmRun *base, void *arg)
 	return ZDM_DONE;
 }
 
-/* The last part of a DETACH takes a strong lock: by the policy. */
+/* The last part of a DETACH takes a strong lock: by the policy, as long as it takes. */
 static bool
 finalize_detach(ZdmDdlRun *run, char *sql)
 {
-	ZdmLockOptions options = {.stall_ms = -1,.deadline_ms = run->spec->deadline_ms};
-	ZdmError   *error = NULL;
-	ZdmVerdict	verdict;
-
 	MemoryContextSwitchTo(run->base.run_mcxt);
 	run->statement = zdm_statement_parse(sql);
-	if (!zdm_ddl_find_targets(run))
-		return false;
-	verdict = zdm_ddl_locked_with(&run->base, &options, run->targets, finalize_body, sql, &error);
-	if (verdict == ZDM_DONE)
-		return true;
-	if (!run->base.ended)
-		zdm_ddl_fail(run, error);
-	return false;
+	run->spec->deadline_ms = 0;
+	return zdm_ddl_find_targets(run) &&
+		zdm_ddl_do_locked(run, -1, run->targets, finalize_body, sql) == ZDM_DONE;
 }
 
 static void
@@ -206,26 +321,51 @@ finish(ZdmDdlRun *run)
 		zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
 }
 
-/* End the run with what has become of an execution. */
-static void
-end_unsuccessful(ZdmDdlRun *run, ZdmVerdict verdict, ZdmError *error)
+/* Is an unsuccessful execution to be tried again?  False: the run has ended. */
+static bool
+try_again(ZdmDdlRun *run, ZdmVerdict verdict, ZdmError *error)
 {
-	if (verdict == ZDM_STOP || verdict == ZDM_CANCELLED)
-		(void) zdm_verdict_try_again(&run->base, InvalidOid, verdict, error);
-	else if (!run->base.ended)
+	if (run->base.ended)
+		return false;
+	if (verdict == ZDM_ROW_ERROR || verdict == ZDM_FAILED)
+	{
 		zdm_ddl_fail(run, error);
+		return false;
+	}
+	return zdm_verdict_try_again(&run->base, run->base.job->target, verdict, error);
+}
+
+/* Drop indexes, each as often as it takes.  False when the run has ended. */
+static bool
+drop_indexes(ZdmDdlRun *run, List *statements)
+{
+	ListCell   *lc;
+
+	foreach(lc, statements)
+	{
+		ZdmError   *error;
+		ZdmVerdict	verdict;
+
+		while ((verdict = execute(run, lfirst(lc), &error)) != ZDM_DONE)
+		{
+			/* somebody else has dropped it */
+			if (verdict == ZDM_FAILED && error->sqlerrcode == ERRCODE_UNDEFINED_OBJECT)
+				break;
+			if (!try_again(run, verdict, error))
+				return false;
+		}
+	}
+	return true;
 }
 
 /*
- * Take away what an interrupted or failed execution has left.  True: nothing
- * is in the way any more, and the job is as before its start.  False: the
- * statement's work is done after all, or the run has ended.
+ * Take away what an interrupted or failed execution has left; or finish it,
+ * where that is all that can be done.  True: the job is as before its start.
+ * False: the statement's work is done after all, or the run has ended.
  */
 static bool
 clear_leftover(ZdmDdlRun *run)
 {
-	ZdmError   *error;
-	ZdmVerdict	verdict;
 	Look		look;
 
 	if (!do_body(run, look_body, &look))
@@ -237,49 +377,59 @@ clear_leftover(ZdmDdlRun *run)
 		case LEFT_DONE:
 			finish(run);
 			return false;
-		case LEFT_INVALID_INDEX:
-			if (!execute(run, psprintf("DROP INDEX CONCURRENTLY %s", look.object), &verdict, &error))
-			{
-				end_unsuccessful(run, verdict, error);
+		case LEFT_INVALID_INDEXES:
+			if (!drop_indexes(run, look.statements))
 				return false;
-			}
 			break;
+		case LEFT_HALF_DROPPED:
+			if (drop_indexes(run, look.statements))
+				finish(run);
+			return false;
 		case LEFT_PENDING_DETACH:
-			if (finalize_detach(run, look.object))
+			if (finalize_detach(run, linitial(look.statements)))
 				finish(run);
 			return false;
 	}
 	return zdm_ddl_set_phase(run, ZDM_DDL_WAITING);
 }
 
-/*
- * Mark the job as started, if there is nothing yet that could be taken for
- * its work later.  Where there is, the statement itself fails or has nothing
- * to do.
- */
-static bool
-mark_started(ZdmDdlRun *run)
-{
-	Look		look;
+/* ---------- the job ---------- */
 
-	if (!do_body(run, look_body, &look))
-		return false;
-	return look.leftover != LEFT_NOTHING || zdm_ddl_set_phase(run, ZDM_DDL_STARTED);
+/* What a statement locks in its first transaction: nothing strong. */
+static List *
+first_locks(const ZdmDdlRun *run)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, run->targets)
+	{
+		const ZdmLockTarget *target = lfirst(lc);
+
+		result = lappend(result, zdm_lock_target(target->relid, Min(target->mode, ShareUpdateExclusiveLock)));
+	}
+	return result;
 }
 
-/* A name taken meanwhile by somebody else is no leftover of ours. */
-static void
-clean_up_after_error(ZdmDdlRun *run, ZdmVerdict verdict, ZdmError *error)
+/* Wait for what would hold the statement up; then mark it as started. */
+static bool
+start(ZdmDdlRun *run)
 {
-	if (run->spec->phase == ZDM_DDL_STARTED && verdict != ZDM_STOP && verdict != ZDM_CANCELLED)
+	ZdmLockOptions options = {.deadline_ms = run->spec->deadline_ms,.since = run->spec->since};
+	ZdmError   *error = NULL;
+	List	   *objects;
+
+	/* rights and names, which some statements look at only after locking */
+	if (!zdm_ddl_find_targets(run))
+		return false;
+	MemoryContextSwitchTo(run->base.run_mcxt);
+	if (zdm_ddl_wait_for_old(&run->base, &options, first_locks(run), &error) != ZDM_DONE)
 	{
-		if (error->sqlerrcode == ERRCODE_DUPLICATE_TABLE)
-			(void) zdm_ddl_set_phase(run, ZDM_DDL_WAITING);
-		else if (!clear_leftover(run))
-			return;
+		if (!run->base.ended)
+			zdm_ddl_fail(run, error);
+		return false;
 	}
-	if (!run->base.ended)
-		end_unsuccessful(run, verdict, error);
+	return do_body(run, objects_body, &objects) && zdm_ddl_set_started(run, objects);
 }
 
 /*
@@ -292,15 +442,26 @@ zdm_ddl_run_toplevel(ZdmDdlRun *run)
 	ZdmError   *error;
 	ZdmVerdict	verdict;
 
-	if (run->spec->phase == ZDM_DDL_STARTED && !clear_leftover(run))
-		return;
-	/* rights and names, which some statements look at only after locking */
-	if (!zdm_ddl_find_targets(run) || !mark_started(run))
-		return;
-	if (execute(run, run->spec->statement, &verdict, &error))
-		finish(run);
-	else
-		clean_up_after_error(run, verdict, error);
+	do
+	{
+		if (run->spec->phase == ZDM_DDL_STARTED && !clear_leftover(run))
+			return;
+		if (!start(run))
+			return;
+		verdict = execute(run, run->spec->statement, &error);
+		if (verdict == ZDM_DONE)
+		{
+			finish(run);
+			return;
+		}
+
+		/*
+		 * nobody looks at what a stopped run has left before it goes on, or
+		 * is cancelled
+		 */
+		if (verdict != ZDM_STOP && verdict != ZDM_CANCELLED && !clear_leftover(run))
+			return;
+	} while (try_again(run, verdict, error));
 }
 
 /* After a cancel: deal with what an interrupted execution has left. */

@@ -100,6 +100,8 @@ zdm_lock_wait_tell(ZdmLockWait *wait, double waited_ms, const ZdmLockTarget *tar
 	if (waited_ms < wait->tell_at)
 		return;
 	wait->tell_at = waited_ms + TELL_EVERY_MS;
+	/* who waits has not crashed */
+	zdm_say_progress(wait->run);
 	zdm_say_waiting(wait->run, zdm_holders_describe(wait->run, target));
 	if ((target->relid != wait->told_relid || target->mode != wait->told_mode) &&
 		zdm_run_try_bookkeep(wait->run, store_step, &telling))

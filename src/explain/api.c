@@ -68,6 +68,9 @@ dispatch(ZdmFacts *facts, Node *stmt)
 		case T_CreateStmt:
 			zdm_explain_create_table(facts, (CreateStmt *) stmt);
 			break;
+		case T_CreateForeignTableStmt:
+			zdm_explain_create_table(facts, &((CreateForeignTableStmt *) stmt)->base);
+			break;
 		case T_AlterDomainStmt:
 			zdm_explain_domain(facts, (AlterDomainStmt *) stmt);
 			break;
@@ -81,24 +84,45 @@ dispatch(ZdmFacts *facts, Node *stmt)
 	}
 }
 
+static void
+gather(ZdmFacts *facts, const RawStmt *stmt)
+{
+	if (!is_ddl(stmt->stmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("the statement is not DDL"),
+				 errhint("Give a statement that creates, alters or drops something; use EXPLAIN for queries.")));
+	dispatch(facts, stmt->stmt);
+}
+
 /*
  * The facts of a statement of DDL, whose text is sql: a list of ZdmDdlFact,
  * one per relation that it locks and those without a relation.  Takes ACCESS
- * SHARE on these relations and keeps it; stmt is not changed.  Errors: FEATURE_NOT_SUPPORTED when
- * it is not DDL, and what PostgreSQL says of names, columns, types and rights.
+ * SHARE on these relations and keeps it; stmt is not changed.  Needs a snapshot.
+ * Errors: FEATURE_NOT_SUPPORTED when it is not DDL, and what PostgreSQL says of
+ * names, columns, types and rights.
  */
 List *
 zdm_ddl_facts(RawStmt *stmt, const char *sql)
 {
 	ZdmFacts	facts = {.sql = sql};
 
-	if (!is_ddl(stmt->stmt))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("the statement is not DDL"),
-				 errhint("Give a statement that creates, alters or drops something; use EXPLAIN for queries.")));
-	dispatch(&facts, stmt->stmt);
+	gather(&facts, stmt);
 	return zdm_facts_finish(&facts);
+}
+
+/*
+ * The same for somebody who must take the locks before running the statement:
+ * of each fact, only relid and mode are set, and those without a lock are left
+ * out.
+ */
+List *
+zdm_ddl_locks(RawStmt *stmt, const char *sql)
+{
+	ZdmFacts	facts = {.sql = sql};
+
+	gather(&facts, stmt);
+	return zdm_facts_locks(&facts);
 }
 
 static RawStmt *

@@ -5,11 +5,13 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
 #include "explain/facts.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -63,6 +65,31 @@ zdm_facts_leaves(Oid relid, bool recurse)
 	{
 		if (zdm_facts_has_storage(lfirst_oid(lc)))
 			result = lappend_oid(result, lfirst_oid(lc));
+	}
+	return result;
+}
+
+/*
+ * Tables and materialized views with rows, of users, in a schema (0: in any),
+ * that the current user may maintain; ACCESS SHARE is kept on each.
+ */
+List *
+zdm_facts_maintained(Oid schema)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, zdm_facts_oids("SELECT oid FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't'"
+							   " AND oid >= $3 AND ($1 = 0 OR relnamespace = $1) ORDER BY oid",
+							   schema, InvalidOid, FirstNormalObjectId))
+	{
+		Oid			relid = lfirst_oid(lc);
+
+		LockRelationOid(relid, AccessShareLock);
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) && zdm_facts_may(relid, ZDM_RIGHT_MAINTAIN))
+			result = lappend_oid(result, relid);
+		else
+			UnlockRelationOid(relid, AccessShareLock);
 	}
 	return result;
 }

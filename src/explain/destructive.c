@@ -179,7 +179,7 @@ drop_relations(ZdmFacts *facts, DropStmt *stmt)
 			continue;
 		relkind = get_rel_relkind(relid);
 		zdm_facts_check_kind(stmt->removeType, relkind, relid);
-		zdm_facts_require_owner(relid);
+		zdm_facts_require(relid, ZDM_RIGHT_DROP);
 		if (stmt->removeType == OBJECT_INDEX)
 			drop_index(facts, relid, stmt->concurrent, stmt->behavior == DROP_CASCADE);
 		else
@@ -187,13 +187,16 @@ drop_relations(ZdmFacts *facts, DropStmt *stmt)
 	}
 }
 
-/* A trigger, rule or policy: the lock is on its table. */
+/* A trigger, rule or policy: the lock is on its table; a trigger's also on the partitions that have it. */
 static void
-drop_part_of(ZdmFacts *facts, Relation rel)
+drop_part_of(ZdmFacts *facts, Relation rel, const ObjectAddress *address)
 {
-	zdm_facts_require_owner(RelationGetRelid(rel));
-	zdm_facts_lock(facts, RelationGetRelid(rel), AccessExclusiveLock);
+	Oid			relid = RelationGetRelid(rel);
+
+	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
+	zdm_facts_lock(facts, relid, AccessExclusiveLock);
 	relation_close(rel, NoLock);
+	drop_dependents(facts, relid, address->classId, address->objectId, 0, false);
 }
 
 /* A type, function, schema and the like. */
@@ -225,7 +228,7 @@ drop_others(ZdmFacts *facts, DropStmt *stmt)
 												   AccessShareLock, stmt->missing_ok);
 
 		if (rel)
-			drop_part_of(facts, rel);
+			drop_part_of(facts, rel, &address);
 		else if (OidIsValid(address.objectId))
 			drop_object(facts, stmt, &address, lfirst(lc));
 	}
@@ -278,7 +281,7 @@ zdm_explain_truncate(ZdmFacts *facts, TruncateStmt *stmt)
 		RangeVar   *rv = lfirst_node(RangeVar, lc);
 		Oid			relid = zdm_facts_lookup(rv, false);
 
-		zdm_facts_require_owner(relid);
+		zdm_facts_require(relid, ZDM_RIGHT_TRUNCATE);
 		named = list_concat_unique_oid(named, zdm_facts_tree(relid, rv->inh));
 	}
 	foreach(lc, named)

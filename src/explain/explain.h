@@ -29,5 +29,6 @@ typedef struct ZdmDdlFact
 } ZdmDdlFact;
 
 extern List *zdm_ddl_facts(RawStmt *stmt, const char *sql);
+extern List *zdm_ddl_locks(RawStmt *stmt, const char *sql);
 
 #endif							/* ZDM_EXPLAIN_EXPLAIN_H */

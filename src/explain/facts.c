@@ -11,13 +11,10 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "compat/explain.h"
-#include "core/args.h"
 #include "explain/facts.h"
-#include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
@@ -49,18 +46,6 @@ Oid
 zdm_facts_lookup(const RangeVar *rv, bool missing_ok)
 {
 	return RangeVarGetRelid(rv, AccessShareLock, missing_ok);
-}
-
-/* Errors with INSUFFICIENT_PRIVILEGE unless the caller has the owner's rights on a relation of users. */
-void
-zdm_facts_require_owner(Oid relid)
-{
-	if (IsCatalogRelationOid(relid) && !allowSystemTableMods)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("relation \"%s\" is a system catalog", zdm_facts_name(relid)),
-				 errhint("Name a relation of yours.")));
-	zdm_require_owner_rights(zdm_facts_owner(relid), psprintf("relation \"%s\"", zdm_facts_name(relid)));
 }
 
 static ZdmFactEntry *
@@ -408,6 +393,23 @@ settle_advice(ZdmFactEntry *entry, bool works)
 		advise(entry, ADVICE_BRIEF);
 	else if (is_in_the_way(&entry->fact) && works)
 		advise(entry, "It is locked as long as the work of this statement takes.");
+}
+
+/* What was gathered, not judged: relid and mode are all that is set. */
+List *
+zdm_facts_locks(ZdmFacts *facts)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, facts->entries)
+	{
+		ZdmFactEntry *entry = lfirst(lc);
+
+		if (entry->fact.mode != NoLock)
+			result = lappend(result, &entry->fact);
+	}
+	return result;
 }
 
 /*

@@ -20,8 +20,20 @@ typedef struct ZdmFacts
 								 * adds */
 } ZdmFacts;
 
+/* what one must have on a relation, if not its owner's rights */
+typedef enum ZdmRight
+{
+	ZDM_RIGHT_OWNER,
+	ZDM_RIGHT_DROP,				/* the owner of its schema may, too */
+	ZDM_RIGHT_TRUNCATE,
+	ZDM_RIGHT_TRIGGER,
+	ZDM_RIGHT_REFERENCES,		/* on the table or a column */
+	ZDM_RIGHT_MAINTAIN			/* 17 */
+} ZdmRight;
+
 extern Oid	zdm_facts_lookup(const RangeVar *rv, bool missing_ok);
-extern void zdm_facts_require_owner(Oid relid);
+extern bool zdm_facts_may(Oid relid, ZdmRight right);
+extern void zdm_facts_require(Oid relid, ZdmRight right);
 extern void zdm_facts_lock(ZdmFacts *facts, Oid relid, LOCKMODE mode);
 extern LOCKMODE zdm_facts_mode(ZdmFacts *facts, Oid relid);
 extern void zdm_facts_lock_list(ZdmFacts *facts, const List *relids, LOCKMODE mode);
@@ -41,6 +53,7 @@ extern void zdm_facts_fails(ZdmFacts *facts, Oid relid, const char *advice);
 extern void zdm_facts_fails_on_rows(ZdmFacts *facts, Oid relid, const char *advice);
 extern void zdm_facts_advise(ZdmFacts *facts, Oid relid, const char *advice);
 extern void zdm_facts_note(ZdmFacts *facts, bool safe, const char *advice);
+extern List *zdm_facts_locks(ZdmFacts *facts);
 extern List *zdm_facts_finish(ZdmFacts *facts);
 
 /* catalog.c */
@@ -48,6 +61,7 @@ extern void zdm_facts_check_kind(ObjectType objtype, char relkind, Oid relid);
 extern List *zdm_facts_oids(const char *sql, Oid arg1, Oid arg2, int arg3);
 extern List *zdm_facts_tree(Oid relid, bool recurse);
 extern List *zdm_facts_leaves(Oid relid, bool recurse);
+extern List *zdm_facts_maintained(Oid schema);
 extern List *zdm_facts_sequences(Oid relid, AttrNumber attnum);
 extern Oid	zdm_facts_owner(Oid relid);
 extern void zdm_facts_require_column(const ZdmFacts *facts, Oid relid, const char *column);

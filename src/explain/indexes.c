@@ -44,7 +44,7 @@ zdm_explain_create_index(ZdmFacts *facts, IndexStmt *stmt)
 	List	   *tree;
 	ListCell   *lc;
 
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_require_key_columns(facts, relid, stmt);
 	(void) transformIndexStmt(relid, copyObject(stmt), facts->sql);
 	if (name_is_taken(stmt, relid))
@@ -125,35 +125,35 @@ reindex_by_name(ZdmFacts *facts, Oid indexid, bool concurrent)
 	ListCell   *lc;
 
 	zdm_facts_check_kind(OBJECT_INDEX, get_rel_relkind(indexid), indexid);
+	zdm_facts_require(IndexGetRelation(indexid, false), ZDM_RIGHT_MAINTAIN);
 	foreach(lc, zdm_facts_tree(indexid, get_rel_relkind(indexid) == RELKIND_PARTITIONED_INDEX))
 		reindex_one(facts, lfirst_oid(lc), concurrent);
 }
-
-/* tables, materialized views of a schema ($1), or of the database (0), that are not the system's */
-#define TABLES_IN \
-	"SELECT oid FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't' AND oid >= 16384" \
-	" AND ($1 = 0 OR relnamespace = $1) ORDER BY oid"
 
 /* REINDEX of an index, a table, a schema, a database. */
 void
 zdm_explain_reindex(ZdmFacts *facts, ReindexStmt *stmt)
 {
 	bool		concurrent = has_option(stmt->params, "concurrently");
+	Oid			relid;
 	ListCell   *lc;
 
 	if (stmt->relation == NULL)
 	{
 		Oid			schema = stmt->kind == REINDEX_OBJECT_SCHEMA ? get_namespace_oid(stmt->name, false) : InvalidOid;
 
-		foreach(lc, zdm_facts_oids(TABLES_IN, schema, InvalidOid, 0))
+		foreach(lc, zdm_facts_maintained(schema))
 			reindex_tables(facts, lfirst_oid(lc), concurrent);
 		return;
 	}
-	zdm_facts_require_owner(zdm_facts_lookup(stmt->relation, false));
+	relid = zdm_facts_lookup(stmt->relation, false);
 	if (stmt->kind == REINDEX_OBJECT_INDEX)
-		reindex_by_name(facts, zdm_facts_lookup(stmt->relation, false), concurrent);
+		reindex_by_name(facts, relid, concurrent);
 	else
-		reindex_tables(facts, zdm_facts_lookup(stmt->relation, false), concurrent);
+	{
+		zdm_facts_require(relid, ZDM_RIGHT_MAINTAIN);
+		reindex_tables(facts, relid, concurrent);
+	}
 }
 
 /* ALTER INDEX ... ATTACH PARTITION; the lock on the parent is the statement's. */

@@ -16,12 +16,18 @@
 #include "utils/rel.h"
 
 static Oid
-own_relation(const RangeVar *rv)
+relation_with(const RangeVar *rv, ZdmRight right)
 {
 	Oid			relid = zdm_facts_lookup(rv, false);
 
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, right);
 	return relid;
+}
+
+static Oid
+own_relation(const RangeVar *rv)
+{
+	return relation_with(rv, ZDM_RIGHT_OWNER);
 }
 
 static void
@@ -29,6 +35,9 @@ create_trigger(ZdmFacts *facts, const CreateTrigStmt *stmt)
 {
 	Oid			relid = zdm_facts_lookup(stmt->relation, false);
 
+	zdm_facts_require(relid, ZDM_RIGHT_TRIGGER);
+	if (stmt->constrrel)
+		zdm_facts_require(zdm_facts_lookup(stmt->constrrel, false), ZDM_RIGHT_TRIGGER);
 	zdm_facts_lock_list(facts,
 						zdm_facts_tree(relid, stmt->row && get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE),
 						ShareRowExclusiveLock);
@@ -53,22 +62,34 @@ is_set(const List *options, const char *name)
 	"Rewrites the table under ACCESS EXCLUSIVE. VACUUM without FULL, or zdm.reindex() for the indexes, lets others read and write."
 
 static void
-cluster(ZdmFacts *facts, const ClusterStmt *stmt)
+cluster_one(ZdmFacts *facts, Oid relid)
 {
-	Oid			relid;
 	ListCell   *lc;
 
-	if (stmt->relation == NULL)
-	{
-		zdm_facts_note(facts, false, "Rewrites every table that was clustered before, each under ACCESS EXCLUSIVE.");
-		return;
-	}
-	relid = own_relation(stmt->relation);
 	foreach(lc, zdm_facts_tree(relid, get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE))
 	{
 		zdm_facts_lock(facts, lfirst_oid(lc), AccessExclusiveLock);
 		if (zdm_facts_has_storage(lfirst_oid(lc)))
 			zdm_facts_rewrite_with_indexes(facts, lfirst_oid(lc), ADVICE_REWRITE);
+	}
+}
+
+/* Without a table: those that were clustered before, one after the other. */
+static void
+cluster(ZdmFacts *facts, const ClusterStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->relation)
+	{
+		cluster_one(facts, relation_with(stmt->relation, ZDM_RIGHT_MAINTAIN));
+		return;
+	}
+	foreach(lc, zdm_facts_maintained(InvalidOid))
+	{
+		if (zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisclustered",
+						   lfirst_oid(lc), InvalidOid, 0) != NIL)
+			cluster_one(facts, lfirst_oid(lc));
 	}
 }
 
@@ -87,23 +108,24 @@ vacuum_one(ZdmFacts *facts, Oid relid, bool full, bool vacuum)
 	}
 }
 
+/* Without a table: all, one after the other. */
 static void
 vacuum(ZdmFacts *facts, const VacuumStmt *stmt)
 {
 	bool		full = is_set(stmt->options, "full");
+	List	   *relids = stmt->rels == NIL ? zdm_facts_maintained(InvalidOid) : NIL;
 	ListCell   *lc;
 
-	if (stmt->rels == NIL)
-		zdm_facts_note(facts, !full, full ? "Rewrites every table of the database, each under ACCESS EXCLUSIVE." :
-					   "Goes through every table of the database, while others read and write.");
 	foreach(lc, stmt->rels)
-		vacuum_one(facts, own_relation(lfirst_node(VacuumRelation, lc)->relation), full, stmt->is_vacuumcmd);
+		relids = lappend_oid(relids, relation_with(lfirst_node(VacuumRelation, lc)->relation, ZDM_RIGHT_MAINTAIN));
+	foreach(lc, relids)
+		vacuum_one(facts, lfirst_oid(lc), full, stmt->is_vacuumcmd);
 }
 
 static void
 refresh(ZdmFacts *facts, const RefreshMatViewStmt *stmt)
 {
-	Oid			relid = own_relation(stmt->relation);
+	Oid			relid = relation_with(stmt->relation, ZDM_RIGHT_MAINTAIN);
 
 	zdm_facts_check_kind(OBJECT_MATVIEW, get_rel_relkind(relid), relid);
 	zdm_facts_lock(facts, relid, stmt->concurrent ? ExclusiveLock : AccessExclusiveLock);
@@ -149,7 +171,7 @@ describe(ZdmFacts *facts, ObjectType objtype, Node *object)
 	(void) get_object_address(objtype, object, &rel, AccessShareLock, false);
 	if (rel == NULL)
 		return;
-	zdm_facts_require_owner(RelationGetRelid(rel));
+	zdm_facts_require(RelationGetRelid(rel), ZDM_RIGHT_OWNER);
 
 	/*
 	 * a constraint, trigger, rule or policy is described without a lock on
@@ -189,7 +211,7 @@ replace_view(ZdmFacts *facts, const ViewStmt *stmt)
 		zdm_facts_note(facts, false, "Fails: a relation of that name is there already. Say CREATE OR REPLACE, or choose another name.");
 		return;
 	}
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_check_kind(OBJECT_VIEW, get_rel_relkind(relid), relid);
 	zdm_facts_lock(facts, relid, AccessExclusiveLock);
 }
@@ -227,9 +249,17 @@ alter_sequence(ZdmFacts *facts, const AlterSeqStmt *stmt)
 
 	if (!OidIsValid(relid))
 		return;
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_check_kind(OBJECT_SEQUENCE, get_rel_relkind(relid), relid);
 	zdm_explain_sequence(facts, relid, stmt);
+}
+
+/* DEPENDS ON EXTENSION; a trigger's table is not locked for it */
+static void
+depend(ZdmFacts *facts, const AlterObjectDependsStmt *stmt)
+{
+	if (stmt->objectType == OBJECT_INDEX || stmt->objectType == OBJECT_MATVIEW)
+		zdm_facts_lock(facts, own_relation(stmt->relation), AccessExclusiveLock);
 }
 
 /* Those that lock a table.  False for others. */
@@ -258,6 +288,9 @@ locks_a_table(ZdmFacts *facts, Node *stmt)
 			return true;
 		case T_AlterSeqStmt:
 			alter_sequence(facts, (AlterSeqStmt *) stmt);
+			return true;
+		case T_AlterObjectDependsStmt:
+			depend(facts, (AlterObjectDependsStmt *) stmt);
 			return true;
 		case T_CommentStmt:
 			describe(facts, ((CommentStmt *) stmt)->objtype, ((CommentStmt *) stmt)->object);

@@ -151,7 +151,7 @@ zdm_explain_attach(ZdmFacts *facts, Oid relid, PartitionCmd *cmd)
 	Relation	parent;
 	Relation	child;
 
-	zdm_facts_require_owner(childid);
+	zdm_facts_require(childid, ZDM_RIGHT_OWNER);
 	zdm_facts_lock_list(facts, zdm_facts_tree(childid, true), AccessExclusiveLock);
 	if (cmd->bound == NULL)
 		return;
@@ -207,9 +207,10 @@ create_partition(ZdmFacts *facts, CreateStmt *stmt)
 	PartitionBoundSpec *bound;
 	ParseState *pstate = make_parsestate(NULL);
 
-	zdm_facts_require_owner(parentid);
+	zdm_facts_require(parentid, ZDM_RIGHT_OWNER);
 	zdm_facts_lock(facts, parentid, AccessExclusiveLock);
-	zdm_facts_lock_indexes(facts, parentid, ShareUpdateExclusiveLock);
+	if (!IsA(stmt, CreateForeignTableStmt))
+		zdm_facts_lock_indexes(facts, parentid, ShareUpdateExclusiveLock);
 	zdm_facts_lock_list(facts,
 						zdm_facts_oids("SELECT confrelid FROM pg_constraint WHERE conrelid = $1 AND contype = 'f'",
 									   parentid, InvalidOid, 0), ShareRowExclusiveLock);
@@ -242,6 +243,7 @@ lock_referenced(ZdmFacts *facts, const List *constraints, const char *own_name)
 			strcmp(con->pktable->relname, own_name) == 0)
 			continue;
 		pkid = zdm_facts_lookup(con->pktable, false);
+		zdm_facts_require(pkid, ZDM_RIGHT_REFERENCES);
 		zdm_facts_lock_list(facts, zdm_facts_tree(pkid, get_rel_relkind(pkid) == RELKIND_PARTITIONED_TABLE),
 							ShareRowExclusiveLock);
 	}
@@ -265,7 +267,12 @@ zdm_explain_create_table(ZdmFacts *facts, CreateStmt *stmt)
 	else
 	{
 		foreach(lc, stmt->inhRelations)
-			zdm_facts_lock(facts, zdm_facts_lookup(lfirst_node(RangeVar, lc), false), ShareUpdateExclusiveLock);
+		{
+			Oid			parentid = zdm_facts_lookup(lfirst_node(RangeVar, lc), false);
+
+			zdm_facts_require(parentid, ZDM_RIGHT_OWNER);
+			zdm_facts_lock(facts, parentid, ShareUpdateExclusiveLock);
+		}
 	}
 	lock_referenced(facts, stmt->tableElts, stmt->relation->relname);
 	lock_referenced(facts, stmt->constraints, stmt->relation->relname);

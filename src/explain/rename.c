@@ -79,7 +79,7 @@ zdm_explain_rename(ZdmFacts *facts, RenameStmt *stmt)
 	relid = zdm_facts_lookup(stmt->relation, stmt->missing_ok);
 	if (!OidIsValid(relid))
 		return;
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	switch (stmt->renameType)
 	{
 		case OBJECT_COLUMN:
@@ -121,7 +121,7 @@ zdm_explain_set_schema(ZdmFacts *facts, AlterObjectSchemaStmt *stmt)
 	relid = zdm_facts_lookup(stmt->relation, stmt->missing_ok);
 	if (!OidIsValid(relid))
 		return;
-	zdm_facts_require_owner(relid);
+	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_lock(facts, relid, AccessExclusiveLock);
 	zdm_facts_lock_list(facts, zdm_facts_sequences(relid, 0), AccessExclusiveLock);
 	zdm_facts_breaks(facts, relid,

@@ -199,6 +199,16 @@ lock_named_index(AlterState *state, const char *name, LOCKMODE mode)
 		zdm_facts_lock(state->facts, indexid, mode);
 }
 
+/* INHERIT */
+static Oid
+parent_of(const AlterTableCmd *cmd)
+{
+	Oid			parentid = zdm_facts_lookup((RangeVar *) cmd->def, false);
+
+	zdm_facts_require(parentid, ZDM_RIGHT_OWNER);
+	return parentid;
+}
+
 /* Subcommands that concern the table as a whole. */
 static void
 table_level(AlterState *state, AlterTableCmd *cmd)
@@ -232,8 +242,7 @@ table_level(AlterState *state, AlterTableCmd *cmd)
 			lock_named_index(state, ((ReplicaIdentityStmt *) cmd->def)->name, ShareLock);
 			break;
 		case AT_AddInherit:
-			zdm_facts_lock(state->facts, zdm_facts_lookup((RangeVar *) cmd->def, false),
-						   ShareUpdateExclusiveLock);
+			zdm_facts_lock(state->facts, parent_of(cmd), ShareUpdateExclusiveLock);
 			break;
 		case AT_AttachPartition:
 			zdm_explain_attach(state->facts, state->relid, (PartitionCmd *) cmd->def);
@@ -379,7 +388,7 @@ zdm_explain_alter_table(ZdmFacts *facts, AlterTableStmt *stmt)
 	state.relid = zdm_facts_lookup(stmt->relation, stmt->missing_ok);
 	if (!OidIsValid(state.relid))
 		return;
-	zdm_facts_require_owner(state.relid);
+	zdm_facts_require(state.relid, ZDM_RIGHT_OWNER);
 	state.relkind = get_rel_relkind(state.relid);
 	state.recurse = stmt->relation->inh;
 	state.mode = AlterTableGetLockLevel(stmt->cmds);

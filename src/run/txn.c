@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
+#include "utils/timestamp.h"
 
 /* below the server's default, so that it is we who find a deadlock */
 #define LONGEST_DEADLOCK_MS 500
@@ -28,10 +29,16 @@
 static TimeoutId cap_timer;
 static volatile sig_atomic_t cap_reached = false;
 
-/* in the signal handler: as if the batch had been cancelled */
+/*
+ * In the signal handler: as if the batch had been cancelled.  User code can
+ * catch that and go on; nothing can catch the end of the process, which comes
+ * when as much time has passed again.
+ */
 static void
 reach_cap(void)
 {
+	if (cap_reached)
+		ProcDiePending = true;
 	cap_reached = true;
 	QueryCancelPending = true;
 	InterruptPending = true;
@@ -54,7 +61,7 @@ start_cap(int cap_ms)
 {
 	cap_reached = false;
 	if (cap_ms > 0)
-		enable_timeout_after(cap_timer, cap_ms);
+		enable_timeout_every(cap_timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), cap_ms), cap_ms);
 }
 
 static void

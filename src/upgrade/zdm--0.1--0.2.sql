@@ -215,7 +215,8 @@ CREATE TABLE zdm.ddl (
     deadline_ms     bigint,
     phase           text NOT NULL DEFAULT 'waiting'
                     CHECK (phase IN ('waiting', 'started', 'executed')),
-    executed_at     timestamptz
+    executed_at     timestamptz,
+    objects         oid[] NOT NULL DEFAULT '{}'
 );
 
 CREATE TABLE zdm.lock_wait (
@@ -245,6 +246,7 @@ COMMENT ON COLUMN zdm.ddl.settings IS 'Settings at submit';
 COMMENT ON COLUMN zdm.ddl.deadline_ms IS 'How long it tries to get its locks, in milliseconds';
 COMMENT ON COLUMN zdm.ddl.phase IS 'How far it is';
 COMMENT ON COLUMN zdm.ddl.executed_at IS 'When it was executed';
+COMMENT ON COLUMN zdm.ddl.objects IS 'OIDs of what a statement that commits in its middle is about, and has made';
 
 COMMENT ON TABLE zdm.lock_wait IS 'Locks that running jobs wait for. Read zdm.blockers instead.';
 COMMENT ON COLUMN zdm.lock_wait.job_id IS 'Id of the job';

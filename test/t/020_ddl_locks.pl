@@ -71,6 +71,7 @@ is(sql($node, "SELECT job_name, relation, wanted_mode, application_name, state, 
 	'behind a reader|public.t|AccessExclusiveLock|the reader|idle in transaction|AccessShareLock|t|SELECT count(*) FROM t',
 	'zdm.blockers shows it');
 is(has_column('t', 'a'), '0', 'it has not run');
+is(sql($node, "SELECT fruitless_starts FROM zdm.job WHERE job_id = $job"), '0', 'a worker that waits has not started in vain');
 is(sql($node, "SELECT state FROM zdm.jobs WHERE job_id = $job"), 'running', 'it goes on trying');
 $reader->query('COMMIT');
 wait_done($node, $job, 'when the reader has ended');
@@ -105,6 +106,36 @@ is(has_column('t', 'c'), '0', 'nothing was done');
 $reader->query('COMMIT');
 sql($node, "SELECT zdm.retry_job($job)");
 wait_done($node, $job, 'retried');
+
+# ---- the deadline counts from the start of the job, not of a worker ----
+
+$reader->query('BEGIN; SELECT count(*) FROM t');
+$job = ddl('ALTER TABLE t ADD COLUMN restarted int', name => 'restarted', deadline => '2 s');
+for my $start (1 .. 12)
+{
+	my $is_over = "EXISTS (SELECT FROM zdm.jobs WHERE job_id = $job AND state = 'failed')";
+
+	# each worker gets less than the deadline
+	last if poll($node, "SELECT $is_over OR EXISTS (SELECT FROM zdm.jobs WHERE job_id = $job AND pid IS NOT NULL)")
+		&& poll($node, "SELECT $is_over OR EXISTS (SELECT FROM zdm.blockers WHERE job_id = $job)")
+		&& sql($node, "SELECT $is_over") eq 't';
+	sql($node, "SELECT pg_terminate_backend(pid, 5000) FROM zdm.jobs WHERE job_id = $job AND pid IS NOT NULL");
+}
+is(sql($node, "SELECT state || ' ' || last_sqlstate FROM zdm.jobs WHERE job_id = $job"), 'failed 55P03', 'the deadline counts from the start of the job');
+$reader->query('COMMIT');
+
+# ---- somebody else waits in the queue ----
+
+my $impatient = session($node);
+$reader->query('BEGIN; SELECT count(*) FROM t');
+$impatient->send("SET application_name = 'impatient'; ALTER TABLE t ADD COLUMN impatient int");
+ok(poll($node, "SELECT wait_event_type = 'Lock' FROM pg_stat_activity WHERE application_name = 'impatient'"), 'a plain ALTER TABLE queues');
+$job = ddl('ALTER TABLE t ADD COLUMN behind_a_queue int', name => 'behind a queue');
+ok(poll($node, "SELECT waiting_for = 'a lock that others wait for, too' FROM zdm.jobs WHERE job_id = $job"), 'zdm.jobs says so');
+$reader->query('COMMIT');
+$impatient->receive;
+wait_done($node, $job, 'after somebody who queued');
+$impatient->quit;
 
 # ---- a prepared transaction ----
 
@@ -156,18 +187,48 @@ sql($node, "SELECT zdm.retry_job($job)");
 wait_done($node, $job, 'when it is fast enough');
 $job = ddl('CREATE MATERIALIZED VIEW m AS SELECT 1 AS one FROM pg_sleep(0.2)', name => 'slow and harmless');
 wait_done($node, $job, 'what blocks nobody may take its time');
+sql($node, q{
+	CREATE FUNCTION stubborn(int) RETURNS boolean LANGUAGE plpgsql
+		AS 'BEGIN PERFORM pg_sleep(0.02); RETURN true; EXCEPTION WHEN query_canceled THEN RETURN true; END';
+});
+$job = ddl('ALTER TABLE t ADD CONSTRAINT stubborn CHECK (stubborn(n))', name => 'stubborn');
+cmp_ok(sql($node, 'CALL longest_statement(400)'), '<', 500, 'work that does not let itself be cancelled is ended with its process');
+ok(poll($node, "SELECT waiting_for ~ 'ended early' FROM zdm.jobs WHERE job_id = $job"), 'which counts against the job');
+sql($node, "SELECT zdm.cancel_job($job)");
+is(sql($node, "SELECT count(*) FROM pg_constraint WHERE conname = 'stubborn'"), '0', 'nothing is left of it');
 sql($node, 'ALTER SYSTEM RESET zdm.max_stall; SELECT pg_reload_conf()');
 
 # ---- a lock that the statement takes besides ----
 
-sql($node, 'CREATE DOMAIN dom AS int; CREATE TABLE u (d dom)');
+sql($node, q{
+	CREATE DOMAIN dom AS int;
+	CREATE TABLE u (d dom);
+	CREATE FUNCTION locks_u(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN LOCK TABLE u IN SHARE MODE; RETURN true; END';
+});
 $reader->query('BEGIN; INSERT INTO u VALUES (1)');
-$job = ddl('ALTER DOMAIN dom ADD CHECK (VALUE > 0)', name => 'hidden lock');
+$job = ddl('ALTER TABLE t ADD CONSTRAINT locks_u CHECK (locks_u(n))', name => 'hidden lock');
 worker_pid($node, $job);
 cmp_ok(sql($node, 'CALL longest_statement(200)'), '<', 250, 'a lock that could not be foreseen is waited for briefly');
 ok(poll($node, "SELECT waiting_for LIKE 'a lock that the statement takes besides%' FROM zdm.jobs WHERE job_id = $job"), 'and zdm.jobs says so');
 $reader->query('COMMIT');
 wait_done($node, $job, 'and is got when it is free');
+sql($node, 'ALTER TABLE t DROP CONSTRAINT locks_u');
+$reader->query('BEGIN; INSERT INTO u VALUES (1)');
+$job = ddl('ALTER DOMAIN dom ADD CHECK (VALUE > 0)', name => 'domain');
+ok(poll($node, "SELECT relation = 'public.u' FROM zdm.blockers WHERE job_id = $job"), 'the tables that use a domain are foreseen');
+$reader->query('COMMIT');
+wait_done($node, $job, 'a domain');
+
+# ---- somebody has the table for himself: it cannot even be looked at ----
+
+$reader->query('BEGIN; LOCK TABLE t');
+$job = ddl('ALTER TABLE t ADD COLUMN behind_exclusive int', name => 'behind an exclusive lock', deadline => '1 s');
+ok(poll($node, "SELECT wanted_mode = 'AccessShareLock' AND held_mode = 'AccessExclusiveLock' FROM zdm.blockers WHERE job_id = $job"),
+	'submitting does not wait for it, and zdm.blockers names it');
+ok(poll($node, "SELECT state = 'failed' AND last_sqlstate = '55P03' FROM zdm.jobs WHERE job_id = $job"), 'the deadline holds there, too');
+$reader->query('COMMIT');
+sql($node, "SELECT zdm.retry_job($job)");
+wait_done($node, $job, 'retried when it is free');
 
 # ---- two tables: both locks or none ----
 

@@ -1,0 +1,82 @@
+/*
+ * rights.c
+ *	  Which rights a statement needs on a relation.
+ *
+ * They are looked at before anything is waited for, so that nobody queues for
+ * the lock of a statement that will be refused.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
+#include "compat/explain.h"
+#include "core/args.h"
+#include "explain/facts.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static Oid
+schema_owner(Oid schema)
+{
+	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+/* Does a grant do instead of ownership? */
+static bool
+is_granted(Oid relid, ZdmRight right)
+{
+	Oid			user = GetUserId();
+
+	switch (right)
+	{
+		case ZDM_RIGHT_OWNER:
+			break;
+		case ZDM_RIGHT_DROP:
+			return has_privs_of_role(user, schema_owner(get_rel_namespace(relid)));
+		case ZDM_RIGHT_TRUNCATE:
+			return pg_class_aclcheck(relid, user, ACL_TRUNCATE) == ACLCHECK_OK;
+		case ZDM_RIGHT_TRIGGER:
+			return pg_class_aclcheck(relid, user, ACL_TRIGGER) == ACLCHECK_OK;
+		case ZDM_RIGHT_REFERENCES:
+			return pg_class_aclcheck(relid, user, ACL_REFERENCES) == ACLCHECK_OK ||
+				pg_attribute_aclcheck_all(relid, user, ACL_REFERENCES, ACLMASK_ANY) == ACLCHECK_OK;
+		case ZDM_RIGHT_MAINTAIN:
+			return zdm_compat_may_maintain(relid, user);
+	}
+	return false;
+}
+
+/* Has the current user that right on a relation? */
+bool
+zdm_facts_may(Oid relid, ZdmRight right)
+{
+	return is_granted(relid, right) || has_privs_of_role(GetUserId(), zdm_facts_owner(relid));
+}
+
+/*
+ * Errors with INSUFFICIENT_PRIVILEGE unless the current user has that right on
+ * a relation, which must be one of users.
+ */
+void
+zdm_facts_require(Oid relid, ZdmRight right)
+{
+	if (IsCatalogRelationOid(relid) && !allowSystemTableMods)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("relation \"%s\" is a system catalog", zdm_facts_name(relid)),
+				 errhint("Name a relation of yours.")));
+	if (!is_granted(relid, right))
+		zdm_require_owner_rights(zdm_facts_owner(relid), psprintf("relation \"%s\"", zdm_facts_name(relid)));
+}
