@@ -108,6 +108,13 @@ zdm_ddl_execute(const char *sql)
 	run_statement(sql, NULL, false);
 }
 
+/* The same for a raw parse tree, which is copied; sql is what logs show for it. */
+void
+zdm_ddl_execute_tree(const Node *stmt, const char *sql)
+{
+	run_statement(sql, stmt, false);
+}
+
 /*
  * In a process connected as somebody else than the current user: a switch by
  * security context does not outlive a commit in the middle of a statement,

@@ -33,4 +33,7 @@ extern ZdmRecipe *zdm_plan_add_primary_key(Relation rel, List *columns, const ch
 extern ZdmRecipe *zdm_plan_drop_constraint(Relation rel, const char *name);
 extern ZdmRecipe *zdm_plan_drop_not_null(Relation rel, const char *column);
 
+
+extern bool zdm_plan_holds(Relation rel, const ZdmRecipe *recipe);
+
 #endif							/* ZDM_RECIPE_PLAN_H */
