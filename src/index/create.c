@@ -126,11 +126,8 @@ zdm_index_build(ZdmIndexRun *run, Oid table, const IndexStmt *tree)
 		const ZdmIndexPart *part = zdm_index_part_of(run, table);
 		ZdmVerdict	verdict;
 		ZdmError   *error;
-		bool		exists;
 
-		if (!zdm_index_exists(run, table, &exists))
-			return false;
-		if (!exists)
+		if (is_gone(run, table))
 			return true;
 		if (part && part->is_valid)
 			return true;

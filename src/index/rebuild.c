@@ -220,13 +220,16 @@ look_for_name(void *arg)
 /*
  * REINDEX CONCURRENTLY by somebody else puts another index in the place of the
  * one that was to be dropped: that one is not ours to drop, and the job is not
- * done either.  False when the run has ended.
+ * done either when it was not the job that dropped the old one.  False when
+ * the run has ended.
  */
 static bool
 name_is_gone(ZdmIndexRun *run)
 {
 	NameLeft	name = {.run = run};
 
+	if (run->has_dropped)
+		return true;
 	if (!zdm_run_bookkeep(&run->base, look_for_name, &name))
 		return false;
 	if (name.left)

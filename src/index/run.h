@@ -19,6 +19,7 @@ typedef struct ZdmIndexRun
 	MemoryContext look_mcxt;	/* reset with every look */
 	List	   *parts;			/* ZdmIndexPart, as of the last look */
 	bool		is_partitioned; /* the table, as of the last look */
+	bool		has_dropped;	/* a DROP of the job's has got through */
 	int			leaves_done;
 	int			leaves_total;
 } ZdmIndexRun;

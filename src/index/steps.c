@@ -179,6 +179,8 @@ execute_body(ZdmRun *base, void *arg)
 		sql = reindex_sql(statement);
 	if (sql)
 		zdm_ddl_execute_toplevel(sql);
+	if (sql && OidIsValid(statement->drops))
+		((ZdmIndexRun *) base)->has_dropped = true;
 	return ZDM_DONE;
 }
 
