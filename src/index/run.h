@@ -31,8 +31,8 @@ typedef struct ZdmIndexStatement
 	const char *sql;			/* or else */
 	Oid			drops;			/* the index to drop, or else */
 	Oid			replaces;		/* the index to rebuild */
-	Oid			table;			/* that gets an index; whatever the tree has as
-								 * its name */
+	Oid			table;			/* that gets an index; whatever the tree has
+								 * as its name */
 	List	   *targets;		/* ZdmLockTarget, in run_mcxt: what a
 								 * statement that is done in an instant locks;
 								 * NIL for one that is concurrent */

@@ -57,7 +57,7 @@ static void
 estimate_steps(Relation rel, ZdmRecipe *recipe, ZdmScanSample *sample)
 {
 	List	   *relids = recipe->scans_children ?
-		find_all_inheritors(RelationGetRelid(rel), NoLock, NULL) : list_make1_oid(RelationGetRelid(rel));
+	find_all_inheritors(RelationGetRelid(rel), NoLock, NULL) : list_make1_oid(RelationGetRelid(rel));
 	ListCell   *lc;
 
 	zdm_sample_scan(relids, sample);
@@ -166,7 +166,9 @@ analyze_step(void *arg)
 static void
 check_call(const char *text)
 {
-	Call		call = {.text = text};
+	Call		call = {0};
+
+	call.text = text;
 
 	zdm_statement_errors(analyze_step, &call, text);
 	if (call.func == NULL)
@@ -189,6 +191,7 @@ zdm_plan_steps(PG_FUNCTION_ARGS)
 
 	zdm_args_not_null(fcinfo, 0, "call");
 	text = zdm_args_text(fcinfo, 0);
+
 	check_call(text);
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();

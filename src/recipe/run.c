@@ -137,11 +137,14 @@ execute_body(ZdmRun *base, void *arg)
 static bool
 execute(RecipeRun *run, const ZdmStep *step, const char *text, const char *state)
 {
-	StepStatement statement = {.run = run,.step = step,.text = text,.state = state};
+	StepStatement statement = {.run = run,.step = step};
 	ZdmRun	   *base = &run->base;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
+	statement.text = text;
+
+	statement.state = state;
 	base->activity = text;
 
 	for (;;)
