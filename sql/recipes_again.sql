@@ -144,6 +144,28 @@ CALL finish('again given');
 SELECT state, last_sqlstate, last_error FROM zdm.jobs WHERE name = 'again given';
 SELECT attnotnull FROM pg_attribute WHERE attrelid = 'given'::regclass AND attname = 'a';
 
+-- bad input is refused when it is submitted
+CREATE VIEW v AS SELECT * FROM t;
+CREATE TEMP TABLE tt (a int);
+CREATE TABLE keys (a int PRIMARY KEY, b int, c int, d int);
+CREATE UNIQUE INDEX keys_b ON keys (b) WHERE b > 0;
+CREATE UNIQUE INDEX keys_c_d ON keys (d, c) INCLUDE (b);
+SELECT zdm.add_check('v', 'a > 0');
+SELECT zdm.add_unique('tt', '{a}');
+SELECT zdm.add_primary_key('pg_class', '{relname}');
+SELECT zdm.add_check('t', 'a > 0', '');
+SELECT zdm.add_foreign_key('t', '{a}', 'v');
+SELECT zdm.add_foreign_key('t', '{a}', 'tt');
+SELECT zdm.add_foreign_key('t', '{a}', 'given');
+SELECT zdm.add_foreign_key('t', '{a,b}', 'keys');
+SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{nowhere}');
+SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{b}');
+SELECT zdm.add_foreign_key('t', '{a,b}', 'keys', '{c}');
+SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{d}');
+CREATE TABLE refers (a int, b int);
+CALL recipe($$zdm.add_foreign_key('refers', '{a,b}', 'keys', '{c,d}')$$);
+SELECT * FROM constraints('refers');
+
 -- what is inherited is dropped where it comes from
 CREATE TABLE parted (id int CONSTRAINT parted_check CHECK (id > 0)) PARTITION BY RANGE (id);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);

@@ -5,6 +5,8 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "constraint/target.h"
 #include "core/args.h"
@@ -16,6 +18,7 @@
 #include "recipe/store.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #define KIND "recipe"
@@ -30,6 +33,31 @@ PG_FUNCTION_INFO_V1(zdm_drop_not_null);
 
 /* ---------- arguments ---------- */
 
+/* What is said otherwise would be about validations. */
+static void
+check_kind(Relation rel)
+{
+	char	   *name = psprintf("%s.%s", get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel));
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot change constraints of \"%s\"", name),
+				 errdetail_relkind_not_supported(rel->rd_rel->relkind),
+				 errhint("Give the name of a table.")));
+	if (IsSystemRelation(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot change constraints of \"%s\": it is a system catalog", name),
+				 errhint("Give the name of a table of yours.")));
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change constraints of temporary table \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("A background worker cannot see it."),
+				 errhint("Use ALTER TABLE: nobody else waits for it.")));
+}
+
 static Relation
 target_arg(FunctionCallInfo fcinfo, const char *funcname)
 {
@@ -39,8 +67,22 @@ target_arg(FunctionCallInfo fcinfo, const char *funcname)
 	if (!zdm_recipe_previewed())
 		zdm_require_writable(funcname);
 	rel = zdm_validation_target_open(PG_GETARG_OID(0));
+	check_kind(rel);
 	zdm_validation_target_check(rel);
 	return rel;
+}
+
+static char *
+constraint_name_arg(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *name = zdm_args_name(fcinfo, argno);
+
+	if (name && name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("argument \"constraint_name\" must not be empty"),
+				 errhint("Leave it out to have a name chosen.")));
+	return name;
 }
 
 static List *
@@ -217,7 +259,7 @@ zdm_add_check(PG_FUNCTION_ARGS)
 
 	zdm_args_not_null(fcinfo, 1, "expression");
 	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_check(rel, text_to_cstring(PG_GETARG_TEXT_PP(1)), zdm_args_name(fcinfo, 2)));
+				  zdm_plan_add_check(rel, text_to_cstring(PG_GETARG_TEXT_PP(1)), constraint_name_arg(fcinfo, 2)));
 }
 
 /*
@@ -236,14 +278,16 @@ zdm_add_foreign_key(PG_FUNCTION_ARGS)
 	zdm_args_not_null(fcinfo, 2, "referenced");
 	referenced = zdm_validation_target_open(PG_GETARG_OID(2));
 	clause.referenced = RelationGetRelid(referenced);
-	relation_close(referenced, NoLock);
 	clause.referenced_columns = PG_ARGISNULL(3) ? NIL : names_arg(fcinfo, 3, "referenced_columns");
+	check_kind(referenced);
+	zdm_plan_check_referenced(referenced, &clause);
+	relation_close(referenced, NoLock);
 	clause.on_delete = action_arg(fcinfo, 4, "on_delete");
 	clause.on_update = action_arg(fcinfo, 5, "on_update");
 	zdm_args_not_null(fcinfo, 6, "match_full");
 	clause.match_full = PG_GETARG_BOOL(6);
 	clause.deferral = deferral_arg(fcinfo, 7);
-	return submit(fcinfo, 9, rel, zdm_plan_add_foreign_key(rel, &clause, zdm_args_name(fcinfo, 8)));
+	return submit(fcinfo, 9, rel, zdm_plan_add_foreign_key(rel, &clause, constraint_name_arg(fcinfo, 8)));
 }
 
 /* zdm.set_not_null(target regclass, column_name name, name text) */
@@ -262,7 +306,7 @@ zdm_add_unique(PG_FUNCTION_ARGS)
 	Relation	rel = target_arg(fcinfo, "zdm.add_unique()");
 
 	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_unique(rel, required_names(fcinfo, 1, "columns"), zdm_args_name(fcinfo, 2)));
+				  zdm_plan_add_unique(rel, required_names(fcinfo, 1, "columns"), constraint_name_arg(fcinfo, 2)));
 }
 
 /* zdm.add_primary_key(target regclass, columns name[], constraint_name name, name text) */
@@ -272,7 +316,7 @@ zdm_add_primary_key(PG_FUNCTION_ARGS)
 	Relation	rel = target_arg(fcinfo, "zdm.add_primary_key()");
 
 	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_primary_key(rel, required_names(fcinfo, 1, "columns"), zdm_args_name(fcinfo, 2)));
+				  zdm_plan_add_primary_key(rel, required_names(fcinfo, 1, "columns"), constraint_name_arg(fcinfo, 2)));
 }
 
 /* zdm.drop_constraint(target regclass, constraint_name name, name text) */

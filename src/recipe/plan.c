@@ -19,6 +19,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
 #include "compat/constraint.h"
 #include "commands/defrem.h"
 #include "constraint/facts.h"
@@ -349,6 +350,61 @@ foreign_key_clause(const ZdmForeignKeyClause *clause)
 	if (strcmp(clause->deferral, "NOT DEFERRABLE") != 0)
 		appendStringInfo(&buf, " %s", clause->deferral);
 	return buf.data;
+}
+
+static bool
+has_unique_index(Relation referenced, List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(referenced))
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index index = HeapTupleIsValid(tuple) ? (Form_pg_index) GETSTRUCT(tuple) : NULL;
+		bool		fits = index && index->indisunique && index->indisvalid && index->indimmediate &&
+			index->indnkeyatts == list_length(columns) && heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+
+		for (int i = 0; fits && i < index->indnkeyatts; i++)
+			fits = index->indkey.values[i] > 0 &&
+				is_among(columns, get_attname(RelationGetRelid(referenced), index->indkey.values[i], false));
+		if (index)
+			ReleaseSysCache(tuple);
+		if (fits)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Errors with UNDEFINED_COLUMN, INVALID_FOREIGN_KEY unless the referenced
+ * table has the key that the clause names; what else PostgreSQL finds, as
+ * types that cannot be compared, makes the first step fail.
+ */
+void
+zdm_plan_check_referenced(Relation referenced, const ZdmForeignKeyClause *clause)
+{
+	Oid			constraint = InvalidOid;
+	Bitmapset  *key = get_primary_key_attnos(RelationGetRelid(referenced), false, &constraint);
+	int			nkeys = clause->referenced_columns ? list_length(clause->referenced_columns) : bms_num_members(key);
+
+	check_columns(referenced, clause->referenced_columns);
+	if (nkeys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("table %s has no primary key to refer to", table_name(referenced)),
+				 errhint("Add one with zdm.add_primary_key(), or give referenced_columns.")));
+	if (nkeys != list_length(clause->columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("%d columns cannot refer to %d columns of table %s", list_length(clause->columns), nkeys,
+						table_name(referenced)),
+				 errhint("Name as many columns as the referenced key has, in its order.")));
+	if (clause->referenced_columns && !has_unique_index(referenced, clause->referenced_columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("columns (%s) of table %s have no primary key or unique constraint",
+						join(clause->referenced_columns, ", ", true), table_name(referenced)),
+				 errhint("Add one with zdm.add_unique() first.")));
 }
 
 /* FOREIGN KEY: NOT VALID, then validated. */

@@ -25,6 +25,7 @@ typedef struct ZdmForeignKeyClause
  * says of an expression.
  */
 extern ZdmRecipe *zdm_plan_add_check(Relation rel, const char *expression, const char *name);
+extern void zdm_plan_check_referenced(Relation referenced, const ZdmForeignKeyClause *clause);
 extern ZdmRecipe *zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause,
 										   const char *name);
 extern ZdmRecipe *zdm_plan_set_not_null(Relation rel, const char *column);
