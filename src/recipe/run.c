@@ -38,6 +38,7 @@ typedef struct RecipeRun
 {
 	ZdmRun		base;			/* first: a step is given this */
 	ZdmRecipe  *recipe;
+	bool		has_target;		/* it was there when the run began */
 } RecipeRun;
 
 /* ---------- the run ---------- */
@@ -57,6 +58,7 @@ load_step(void *arg)
 
 	run->recipe = zdm_recipe_load(run->base.job->id);
 	MemoryContextSwitchTo(old);
+	run->has_target = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->base.job->target));
 	zdm_job_set_cleanup(run->base.job->id, true);
 	if (run->recipe == NULL)
 		ereport(ERROR,
@@ -331,8 +333,8 @@ undo_step(RecipeRun *run, const ZdmStep *step)
 }
 
 /*
- * Undo what a cancelled recipe has done, so that nothing of it is left.
- * Called likewise.
+ * Undo what a cancelled recipe has done, so that nothing of it is left; with
+ * the table all of it is gone.  Called likewise.
  */
 ZdmRunOutcome
 zdm_recipe_clean_up(const ZdmJob *job)
@@ -342,7 +344,7 @@ zdm_recipe_clean_up(const ZdmJob *job)
 
 	if (run == NULL)
 		return outcome;
-	for (int i = list_length(run->recipe->steps) - 1; i >= 0; i--)
+	for (int i = list_length(run->recipe->steps) - 1; run->has_target && i >= 0; i--)
 	{
 		if (!undo_step(run, list_nth(run->recipe->steps, i)))
 			return run->base.outcome;
