@@ -129,6 +129,8 @@ zdm_index_build(ZdmIndexRun *run, Oid table, const IndexStmt *tree)
 
 		if (is_gone(run, table))
 			return true;
+		if (run->base.ended)
+			return false;
 		if (part && part->is_valid)
 			return true;
 		if (part)
