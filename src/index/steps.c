@@ -14,6 +14,7 @@
 #include "index/run.h"
 #include "run/pause.h"
 #include "run/verdict.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -115,11 +116,18 @@ index_name(Oid index)
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)), name);
 }
 
+/*
+ * What is dropped in an instant, with its table locked, is locked before it is
+ * named; where that is concurrent, the hook sees to it (mark.c).
+ */
 static char *
 drop_sql(const ZdmIndexStatement *statement)
 {
-	char	   *name = index_name(statement->drops);
+	char	   *name;
 
+	if (statement->targets)
+		LockRelationOid(statement->drops, AccessExclusiveLock);
+	name = index_name(statement->drops);
 	return name ? psprintf("DROP INDEX %s%s", statement->targets ? "" : "CONCURRENTLY ", name) : NULL;
 }
 
