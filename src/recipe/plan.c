@@ -362,7 +362,7 @@ has_unique_index(Relation referenced, List *columns)
 		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
 		Form_pg_index index = HeapTupleIsValid(tuple) ? (Form_pg_index) GETSTRUCT(tuple) : NULL;
 		bool		fits = index && index->indisunique && index->indisvalid && index->indimmediate &&
-			index->indnkeyatts == list_length(columns) && heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+		index->indnkeyatts == list_length(columns) && heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 
 		for (int i = 0; fits && i < index->indnkeyatts; i++)
 			fits = index->indkey.values[i] > 0 &&
