@@ -85,7 +85,7 @@ RESET ROLE;
 REVOKE USAGE ON SCHEMA zdm FROM regress_zdm_stranger;
 DROP ROLE regress_zdm_stranger;
 -- what only the build can tell fails the job, and leaves nothing
-CALL index_job($$zdm.create_index('CREATE INDEX ci_12 ON ci ((a + random()))')$$);
+CALL index_job($$zdm.create_index('CREATE INDEX ci_12 ON ci ((1 / (a - 5)))')$$);
 SELECT count(*) FROM pg_index WHERE NOT indisvalid;
 
 -- duplicates

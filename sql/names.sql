@@ -3,6 +3,7 @@
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/sql/include/helpers.sql'
 \i :helpers
+ALTER SEQUENCE zdm.job_job_id_seq RESTART 8050001;
 SET client_encoding = utf8;
 CREATE ROLE "regress_zdm Rôle ""x""";
 CREATE SCHEMA "Sché ma ""q""" AUTHORIZATION "regress_zdm Rôle ""x""";

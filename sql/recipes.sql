@@ -29,7 +29,8 @@ CREATE VIEW constraints AS
 SELECT conname, convalidated, pg_get_constraintdef(oid) AS definition
   FROM pg_constraint WHERE conrelid = '"Order"'::regclass AND contype <> 'n' ORDER BY conname;
 CREATE VIEW steps AS
-SELECT name, step, kind, state, statement, lock FROM zdm.steps ORDER BY job_id, step;
+SELECT name, step, kind, state, statement, lock FROM zdm.steps
+ WHERE job_id IN (SELECT job_id FROM zdm.jobs WHERE target LIKE 'recipes.%') ORDER BY job_id, step;
 
 -- each to its end
 SELECT zdm.add_check('"Order"', '"Amount" > 0 AND channel <> '''' -- text', 'amount_positive', name => 'check');

@@ -14,7 +14,6 @@
 #include "core/catalog.h"
 #include "fmgr.h"
 #include "job/job.h"
-#include "job/queue.h"
 #include "job/submit.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -26,12 +25,6 @@ enum
 	ARG_TARGET, ARG_SET, ARG_FILTER, ARG_NAME, ARG_FIRE_TRIGGERS,
 	ARG_ANALYZE, ARG_MAX_QUARANTINE, ARG_MAX_SWEEPS
 };
-
-static char *
-text_arg(FunctionCallInfo fcinfo, int argno)
-{
-	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
-}
 
 static int
 int_arg(FunctionCallInfo fcinfo, int argno, const char *argname, int least)
@@ -48,6 +41,14 @@ int_arg(FunctionCallInfo fcinfo, int argno, const char *argname, int least)
 	return value;
 }
 
+/* What a call asks for. */
+typedef struct Request
+{
+	const ZdmBackfillSpec *spec;
+	Relation	rel;
+	double		rows;			/* to change, estimated */
+} Request;
+
 static ZdmBackfillSpec *
 spec_from_args(FunctionCallInfo fcinfo, Relation rel)
 {
@@ -58,8 +59,8 @@ spec_from_args(FunctionCallInfo fcinfo, Relation rel)
 	zdm_args_not_null(fcinfo, ARG_ANALYZE, "analyze_after");
 	spec->target = RelationGetRelid(rel);
 	spec->target_name = pstrdup(RelationGetRelationName(rel));
-	spec->set_clause = text_arg(fcinfo, ARG_SET);
-	spec->filter = text_arg(fcinfo, ARG_FILTER);
+	spec->set_clause = zdm_args_text(fcinfo, ARG_SET);
+	spec->filter = zdm_args_text(fcinfo, ARG_FILTER);
 	spec->fire_triggers = PG_GETARG_BOOL(ARG_FIRE_TRIGGERS);
 	spec->analyze_after = PG_GETARG_BOOL(ARG_ANALYZE);
 	spec->max_quarantine = int_arg(fcinfo, ARG_MAX_QUARANTINE, "max_quarantine", 0);
@@ -88,7 +89,7 @@ same_text(const char *a, const char *b)
 static char *
 difference(const ZdmJob *job, const void *wanted)
 {
-	const ZdmBackfillSpec *here = wanted;
+	const ZdmBackfillSpec *here = ((const Request *) wanted)->spec;
 	ZdmBackfillSpec *there = zdm_spec_load(job->id);
 
 	if (there == NULL)
@@ -105,29 +106,18 @@ difference(const ZdmJob *job, const void *wanted)
 	return NULL;
 }
 
-/* The id of the job that has the name, if it has the definition too. */
 static int64
-existing_job(const char *name, const ZdmBackfillSpec *spec)
+create_job(const char *name, void *arg)
 {
-	return zdm_submit_existing(name, "backfill", difference, spec);
-}
+	const Request *request = arg;
+	int64		job_id = zdm_job_create(name, "backfill", request->spec->target,
+										request->rel->rd_rel->relowner);
 
-static int64
-create_job(const char *name, const ZdmBackfillSpec *spec, Relation rel, double rows)
-{
-	int64		job_id = zdm_job_create(name, "backfill", spec->target, rel->rd_rel->relowner);
-
-	if (job_id == 0)
+	if (job_id != 0)
 	{
-		/* another session was faster */
-		job_id = existing_job(name, spec);
-		if (job_id == 0)
-			zdm_submit_refuse_race(name);
-		return job_id;
+		zdm_spec_store(job_id, request->spec);
+		zdm_spec_store_estimate(job_id, request->rows);
 	}
-	zdm_spec_store(job_id, spec);
-	zdm_spec_store_estimate(job_id, rows);
-	zdm_submit_notice_no_preload();
 	return job_id;
 }
 
@@ -142,8 +132,7 @@ zdm_start_backfill(PG_FUNCTION_ARGS)
 	Relation	rel;
 	ZdmBackfillSpec *spec;
 	ZdmClauseFacts *facts;
-	char	   *name;
-	double		rows;
+	Request		request;
 	int64		job_id;
 
 	zdm_args_not_null(fcinfo, ARG_TARGET, "target");
@@ -151,13 +140,10 @@ zdm_start_backfill(PG_FUNCTION_ARGS)
 	rel = zdm_target_open(PG_GETARG_OID(ARG_TARGET));
 	zdm_target_check(rel);
 	spec = spec_from_args(fcinfo, rel);
-	facts = zdm_target_check_clauses(spec, rel, &rows);
-
-	name = name_arg(fcinfo, spec, facts);
-	job_id = existing_job(name, spec);
-	if (job_id == 0)
-		job_id = create_job(name, spec, rel, rows);
-	zdm_queue_request();
+	facts = zdm_target_check_clauses(spec, rel, &request.rows);
+	request.spec = spec;
+	request.rel = rel;
+	job_id = zdm_submit(name_arg(fcinfo, spec, facts), "backfill", difference, create_job, &request);
 	relation_close(rel, NoLock);
 	PG_RETURN_INT64(job_id);
 }

@@ -10,7 +10,6 @@
 #include "core/args.h"
 #include "fmgr.h"
 #include "job/job.h"
-#include "job/queue.h"
 #include "job/submit.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
@@ -48,19 +47,20 @@ name_arg(FunctionCallInfo fcinfo, Relation rel, const ZdmConstraint *constraint,
 						   psprintf("%u\n%u\n%s", spec->target, constraint->oid, spec->method));
 }
 
-/* what a job of the same name is compared with */
-typedef struct Wanted
+/* What a call asks for. */
+typedef struct Request
 {
 	const ZdmValidationSpec *spec;
+	Relation	rel;
 	bool		is_valid;		/* the constraint, now */
-} Wanted;
+} Request;
 
 /* What differs between a job and a definition; NULL when nothing does. */
 static char *
 difference(const ZdmJob *job, const void *arg)
 {
-	const Wanted *wanted = arg;
-	const ZdmValidationSpec *here = wanted->spec;
+	const Request *request = arg;
+	const ZdmValidationSpec *here = request->spec;
 	ZdmValidationSpec *there = zdm_validation_load(job->id);
 
 	if (there == NULL)
@@ -74,18 +74,9 @@ difference(const ZdmJob *job, const void *arg)
 		return psprintf("Its method is %s.", there->method);
 	if (strcmp(there->constraint_type, here->constraint_type) != 0)
 		return psprintf("Its constraint was of type %s.", there->constraint_type);
-	if (job->state == ZDM_JOB_DONE && !wanted->is_valid)
+	if (job->state == ZDM_JOB_DONE && !request->is_valid)
 		return pstrdup("It is done, and the constraint was added again since.");
 	return NULL;
-}
-
-/* The id of the job that has the name, if it has the definition too; or 0. */
-static int64
-existing_job(const char *name, const ZdmValidationSpec *spec, bool is_valid)
-{
-	Wanted		wanted = {.spec = spec,.is_valid = is_valid};
-
-	return zdm_submit_existing(name, KIND, difference, &wanted);
 }
 
 /* Nothing is to be done: the job is done at once. */
@@ -102,23 +93,16 @@ make_done(int64 job_id, const ZdmValidationSpec *spec)
 }
 
 static int64
-create_job(const char *name, const ZdmValidationSpec *spec, Relation rel, bool is_valid)
+create_job(const char *name, void *arg)
 {
-	int64		job_id = zdm_job_create(name, KIND, spec->target, rel->rd_rel->relowner);
+	const Request *request = arg;
+	int64		job_id = zdm_job_create(name, KIND, request->spec->target, request->rel->rd_rel->relowner);
 
 	if (job_id == 0)
-	{
-		/* another session was faster */
-		job_id = existing_job(name, spec, is_valid);
-		if (job_id == 0)
-			zdm_submit_refuse_race(name);
-		return job_id;
-	}
-	zdm_validation_store(job_id, spec);
-	if (is_valid)
-		make_done(job_id, spec);
-	else
-		zdm_submit_notice_no_preload();
+		return 0;
+	zdm_validation_store(job_id, request->spec);
+	if (request->is_valid)
+		make_done(job_id, request->spec);
 	return job_id;
 }
 
@@ -132,7 +116,7 @@ zdm_validate_constraint(PG_FUNCTION_ARGS)
 	Relation	rel;
 	ZdmConstraint *constraint;
 	ZdmValidationSpec *spec;
-	char	   *name;
+	Request		request;
 	int64		job_id;
 
 	zdm_args_not_null(fcinfo, ARG_TARGET, "target");
@@ -143,11 +127,10 @@ zdm_validate_constraint(PG_FUNCTION_ARGS)
 	constraint = zdm_validation_target_constraint(rel, NameStr(*PG_GETARG_NAME(ARG_CONSTRAINT)));
 	spec = make_spec(rel, constraint, zdm_validation_method_arg(fcinfo, ARG_METHOD));
 
-	name = name_arg(fcinfo, rel, constraint, spec);
-	job_id = existing_job(name, spec, constraint->valid);
-	if (job_id == 0)
-		job_id = create_job(name, spec, rel, constraint->valid);
-	zdm_queue_request();
+	request.spec = spec;
+	request.rel = rel;
+	request.is_valid = constraint->valid;
+	job_id = zdm_submit(name_arg(fcinfo, rel, constraint, spec), KIND, difference, create_job, &request);
 	relation_close(rel, NoLock);
 	PG_RETURN_INT64(job_id);
 }

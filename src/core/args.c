@@ -9,6 +9,7 @@
 #include "core/args.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 
 /* Errors with NULL_VALUE_NOT_ALLOWED when the argument is NULL. */
 void
@@ -19,6 +20,28 @@ zdm_args_not_null(FunctionCallInfo fcinfo, int argno, const char *argname)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", argname),
 				 errhint("Check the query or variable that gives \"%s\".", argname)));
+}
+
+/* A text; NULL when it is not given. */
+char *
+zdm_args_text(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(argno));
+}
+
+/* A name; NULL when it is not given. */
+char *
+zdm_args_name(FunctionCallInfo fcinfo, int argno)
+{
+	return PG_ARGISNULL(argno) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(argno)));
+}
+
+/* A name; errors as zdm_args_not_null(). */
+char *
+zdm_args_required_name(FunctionCallInfo fcinfo, int argno, const char *argname)
+{
+	zdm_args_not_null(fcinfo, argno, argname);
+	return zdm_args_name(fcinfo, argno);
 }
 
 /*

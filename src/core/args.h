@@ -8,6 +8,9 @@
 #include "fmgr.h"
 
 extern void zdm_args_not_null(FunctionCallInfo fcinfo, int argno, const char *argname);
+extern char *zdm_args_text(FunctionCallInfo fcinfo, int argno);
+extern char *zdm_args_name(FunctionCallInfo fcinfo, int argno);
+extern char *zdm_args_required_name(FunctionCallInfo fcinfo, int argno, const char *argname);
 extern void zdm_require_writable(const char *funcname);
 extern void zdm_require_owner_rights(Oid owner, const char *what);
 

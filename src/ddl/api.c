@@ -13,7 +13,7 @@
 #include "ddl/statement.h"
 #include "ddl/targets.h"
 #include "fmgr.h"
-#include "job/queue.h"
+#include "job/job.h"
 #include "job/submit.h"
 #include "miscadmin.h"
 #include "nodes/primnodes.h"
@@ -68,22 +68,17 @@ derive_name(const ZdmStatement *statement, const ZdmDdlSpec *spec)
 	return zdm_submit_derive_name(psprintf("%s%s%s", what, rv ? " " : "", rv ? rv->relname : ""), definition);
 }
 
-static char *
-name_arg(FunctionCallInfo fcinfo, const ZdmStatement *statement, const ZdmDdlSpec *spec)
+/* What a call asks for. */
+typedef struct Request
 {
-	char	   *name;
-
-	if (PG_ARGISNULL(ARG_NAME))
-		return derive_name(statement, spec);
-	name = text_to_cstring(PG_GETARG_TEXT_PP(ARG_NAME));
-	zdm_submit_check_name(name);
-	return name;
-}
+	ZdmDdlSpec	spec;
+	const ZdmStatement *statement;
+} Request;
 
 static char *
 difference(const ZdmJob *job, const void *wanted)
 {
-	const ZdmDdlSpec *here = wanted;
+	const ZdmDdlSpec *here = &((const Request *) wanted)->spec;
 	const ZdmDdlSpec *there = zdm_ddl_spec_load(job->id);
 
 	if (there == NULL)
@@ -149,8 +144,10 @@ check_now(const ZdmStatement *statement)
 
 /* A job needs a target to show: the relation that the statement names, or what kind of statement it is. */
 static int64
-create_job(const char *name, const ZdmStatement *statement, const ZdmDdlSpec *spec)
+create_job(const char *name, void *arg)
 {
+	const Request *request = arg;
+	const ZdmStatement *statement = request->statement;
 	const RangeVar *object = zdm_statement_object(statement);
 	Oid			relid = object ? RangeVarGetRelid(object, NoLock, true) : InvalidOid;
 	int64		job_id;
@@ -161,10 +158,8 @@ create_job(const char *name, const ZdmStatement *statement, const ZdmDdlSpec *sp
 										  get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
 	else
 		job_id = zdm_job_create_as_caller(name, "ddl", InvalidOid, "", GetCommandTagName(statement->tag));
-	if (job_id == 0)
-		return 0;
-	zdm_ddl_spec_store(job_id, spec);
-	zdm_submit_notice_no_preload();
+	if (job_id != 0)
+		zdm_ddl_spec_store(job_id, &request->spec);
 	return job_id;
 }
 
@@ -172,26 +167,18 @@ create_job(const char *name, const ZdmStatement *statement, const ZdmDdlSpec *sp
 Datum
 zdm_execute_ddl(PG_FUNCTION_ARGS)
 {
-	ZdmDdlSpec	spec = {0};
-	ZdmStatement *statement;
+	Request		request = {0};
+	ZdmDdlSpec *spec = &request.spec;
 	char	   *name;
-	int64		job_id;
 
 	zdm_args_not_null(fcinfo, ARG_STATEMENT, "statement");
 	zdm_require_writable("zdm.execute_ddl()");
-	spec.statement = text_to_cstring(PG_GETARG_TEXT_PP(ARG_STATEMENT));
-	spec.deadline_ms = deadline_arg(fcinfo);
-	zdm_session_record(&spec.settings, ddl_settings, lengthof(ddl_settings));
-	statement = zdm_statement_parse(spec.statement);
-
-	name = name_arg(fcinfo, statement, &spec);
-	job_id = zdm_submit_existing(name, "ddl", difference, &spec);
-	if (job_id == 0)
-		job_id = create_job(name, statement, &spec);
-	if (job_id == 0)
-		job_id = zdm_submit_existing(name, "ddl", difference, &spec);
-	if (job_id == 0)
-		zdm_submit_refuse_race(name);
-	zdm_queue_request();
-	PG_RETURN_INT64(job_id);
+	spec->statement = zdm_args_text(fcinfo, ARG_STATEMENT);
+	spec->deadline_ms = deadline_arg(fcinfo);
+	zdm_session_record(&spec->settings, ddl_settings, lengthof(ddl_settings));
+	request.statement = zdm_statement_parse(spec->statement);
+	name = zdm_submit_given_name(fcinfo, ARG_NAME);
+	if (name == NULL)
+		name = derive_name(request.statement, spec);
+	PG_RETURN_INT64(zdm_submit(name, "ddl", difference, create_job, &request));
 }

@@ -113,6 +113,13 @@ zdm_ddl_execute(const char *sql)
 	run_statement(sql, NULL, false);
 }
 
+/* The same for a raw parse tree, which is copied; sql is what logs show for it. */
+void
+zdm_ddl_execute_tree(const Node *stmt, const char *sql)
+{
+	run_statement(sql, stmt, false);
+}
+
 /* Is there an event trigger that is not switched off? */
 static bool
 event_triggers_exist(void)

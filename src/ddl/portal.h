@@ -9,6 +9,7 @@
 #include "nodes/parsenodes.h"
 
 extern void zdm_ddl_execute(const char *sql);
+extern void zdm_ddl_execute_tree(const Node *stmt, const char *sql);
 extern void zdm_ddl_execute_toplevel(const char *sql);
 extern void zdm_ddl_execute_tree_toplevel(const Node *stmt, const char *sql);
 

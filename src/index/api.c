@@ -6,7 +6,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "catalog/namespace.h"
+#include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "core/args.h"
 #include "core/identity.h"
@@ -15,15 +15,19 @@
 #include "index/store.h"
 #include "index/target.h"
 #include "job/job.h"
-#include "job/queue.h"
 #include "job/submit.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
+#define KIND "index"
+
 PG_FUNCTION_INFO_V1(zdm_create_index);
 PG_FUNCTION_INFO_V1(zdm_reindex);
 PG_FUNCTION_INFO_V1(zdm_drop_index);
+
+/* what a new index depends on, besides the usual settings */
+static const char *const index_settings[] = {"default_tablespace"};
 
 /* What a call asks for. */
 typedef struct Request
@@ -54,34 +58,34 @@ derive_name(const Request *request)
 	}
 }
 
-static char *
-name_arg(FunctionCallInfo fcinfo)
+/* Is that an index of the table, by its name? */
+static bool
+index_exists(Relation rel, const char *name)
 {
-	char	   *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Oid			relid = get_relname_relid(name, RelationGetNamespace(rel));
 
-	if (name)
-		zdm_submit_check_name(name);
-	return name;
+	return OidIsValid(relid) && (get_rel_relkind(relid) == RELKIND_INDEX ||
+								 get_rel_relkind(relid) == RELKIND_PARTITIONED_INDEX) &&
+		IndexGetRelation(relid, true) == RelationGetRelid(rel);
 }
 
-/* Has what a job did been undone since, or is it asked for once more? */
+/* Has what a job did been undone since?  An index that is to be dropped is there again. */
 static bool
-is_outdated(const ZdmJob *job, const ZdmIndexSpec *there, bool named)
+is_undone(const ZdmJob *job, const ZdmIndexSpec *there, Relation rel)
 {
-	Oid			nsp;
-
 	if (job->state != ZDM_JOB_DONE)
 		return false;
-	switch (there->action)
-	{
-		case ZDM_INDEX_CREATE:
-			nsp = job->is_local ? get_rel_namespace(job->target) : get_namespace_oid(job->target_schema, true);
-			return !OidIsValid(get_relname_relid(there->index_name, nsp));
-		case ZDM_INDEX_REINDEX:
-			return !named;
-		default:
-			return false;
-	}
+	return there->action == ZDM_INDEX_DROP ||
+		(there->action == ZDM_INDEX_CREATE && !index_exists(rel, there->index_name));
+}
+
+/* A name that is not given belongs to one call; an index may be rebuilt as often as one likes. */
+static bool
+is_outdated(const ZdmJob *job, const void *wanted)
+{
+	const ZdmIndexSpec *there = zdm_index_load(job->id);
+
+	return there && (there->action == ZDM_INDEX_REINDEX || is_undone(job, there, ((const Request *) wanted)->rel));
 }
 
 /* What differs between a job and what is asked for; NULL when nothing does. */
@@ -104,30 +108,10 @@ difference(const ZdmJob *job, const void *wanted)
 	if (here->definition == NULL && job->is_local && there->index_oid != here->index_oid &&
 		strcmp(there->index_name, here->index_name) != 0)
 		return psprintf("Its index was another one, named \"%s\".", there->index_name);
-	if (is_outdated(job, there, true))
-		return pstrdup("It is done, but its index does not exist any more.");
+	if (is_undone(job, there, request->rel))
+		return pstrdup(there->action == ZDM_INDEX_DROP ? "It is done, and the index has been made again since." :
+					   "It is done, but its index does not exist any more.");
 	return NULL;
-}
-
-/*
- * A name that no outdated job of this caller's has: those count as none when
- * the name is derived.
- */
-static char *
-next_name(const Request *request)
-{
-	char	   *base = derive_name(request);
-	char	   *name = base;
-
-	for (int n = 2;; n++)
-	{
-		ZdmJob	   *job = zdm_job_load_by_name(name);
-		ZdmIndexSpec *there = job && strcmp(job->kind, "index") == 0 ? zdm_index_load(job->id) : NULL;
-
-		if (there == NULL || !is_outdated(job, there, false))
-			return name;
-		name = psprintf("%s#%d", base, n);
-	}
 }
 
 /* ---------- new jobs ---------- */
@@ -153,17 +137,15 @@ choose_index_name(Request *request)
 }
 
 static int64
-create_job(const char *name, Request *request)
+create_job(const char *name, void *arg)
 {
+	Request    *request = arg;
 	int64		job_id;
 
 	choose_index_name(request);
-	job_id = zdm_job_create(name, "index", RelationGetRelid(request->rel),
-							request->rel->rd_rel->relowner);
-	if (job_id == 0)
-		zdm_submit_refuse_race(name);
-	zdm_index_store(job_id, &request->spec);
-	zdm_submit_notice_no_preload();
+	job_id = zdm_job_create(name, KIND, RelationGetRelid(request->rel), request->rel->rd_rel->relowner);
+	if (job_id != 0)
+		zdm_index_store(job_id, &request->spec);
 	return job_id;
 }
 
@@ -171,13 +153,12 @@ create_job(const char *name, Request *request)
 static int64
 submit(FunctionCallInfo fcinfo, Request *request)
 {
-	char	   *given = name_arg(fcinfo);
-	char	   *name = given ? given : next_name(request);
-	int64		job_id = zdm_submit_existing(name, "index", difference, request);
+	char	   *name = zdm_submit_given_name(fcinfo, 1);
+	int64		job_id;
 
-	if (job_id == 0)
-		job_id = create_job(name, request);
-	zdm_queue_request();
+	if (name == NULL)
+		name = zdm_submit_next_name(derive_name(request), KIND, is_outdated, request);
+	job_id = zdm_submit(name, KIND, difference, create_job, request);
 	relation_close(request->rel, NoLock);
 	return job_id;
 }
@@ -219,7 +200,7 @@ zdm_create_index(PG_FUNCTION_ARGS)
 				 errmsg("cannot create an index on the partitioned table \"%s\" only",
 						RelationGetRelationName(request.rel)),
 				 errhint("Leave out ONLY: the partitions get theirs one by one, concurrently.")));
-	zdm_session_record(&request.spec.settings, NULL, 0);
+	zdm_session_record(&request.spec.settings, index_settings, lengthof(index_settings));
 	request.stmt = analyze_as_owner(stmt, &request);
 	PG_RETURN_INT64(submit(fcinfo, &request));
 }

@@ -18,60 +18,6 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* True: to be tried again.  False: the run has ended. */
-static bool
-after_failure(ZdmIndexRun *run, Oid table, const IndexStmt *tree, ZdmVerdict verdict,
-			  ZdmError *error)
-{
-	if (error && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && tree->unique)
-	{
-		zdm_index_report_duplicates(run, table, tree, error);
-		return false;
-	}
-	return zdm_index_try_again(run, table, verdict, error);
-}
-
-/*
- * Build an index of the job's own on table.  tree is the statement to
- * execute, of run_mcxt.  False when the run has ended before.
- */
-bool
-zdm_index_build(ZdmIndexRun *run, Oid table, const IndexStmt *tree)
-{
-	ZdmIndexStatement statement = {.tree = tree,.table = table};
-	bool		checked = !tree->unique;
-
-	while (zdm_index_look(run))
-	{
-		const ZdmIndexPart *part = zdm_index_part_of(run, table);
-		ZdmVerdict	verdict;
-		ZdmError   *error;
-
-		if (part && part->is_valid)
-			return true;
-		if (part)
-		{
-			zdm_index_say_phase(run, "dropping an unfinished index", table);
-			if (!zdm_index_drop(run, part->index, table, false))
-				return false;
-			continue;
-		}
-		if (!checked && !zdm_index_check_duplicates(run, table, tree))
-			return false;
-		checked = true;
-		zdm_index_say_phase(run, "building", table);
-		verdict = zdm_index_execute(run, &statement, &error);
-		if (verdict == ZDM_DONE)
-		{
-			zdm_run_progressed(&run->base);
-			zdm_say_progress(&run->base);
-		}
-		else if (!after_failure(run, table, tree, verdict, error))
-			return false;
-	}
-	return false;
-}
-
 typedef enum NameState
 {
 	NAME_FREE,
@@ -126,7 +72,7 @@ name_is_free(ZdmIndexRun *run)
 		if (!zdm_verdict_try_again(&run->base, run->base.job->target, verdict, error))
 			return false;
 	}
-	if (state == NAME_TAKEN && run->stmt->if_not_exists)
+	if (state == NAME_TAKEN && run->if_not_exists)
 	{
 		zdm_note_event(&run->base, "skipped", "a relation of that name exists (IF NOT EXISTS)");
 		zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
@@ -134,6 +80,80 @@ name_is_free(ZdmIndexRun *run)
 	else if (state != NAME_FREE)
 		end_with_name_taken(run, state);
 	return !run->base.ended;
+}
+
+/* Was that partition dropped? */
+static bool
+is_gone(ZdmIndexRun *run, Oid table)
+{
+	bool		exists;
+
+	return table != run->base.job->target && !run->base.ended &&
+		zdm_index_exists(run, table, &exists) && !exists;
+}
+
+/*
+ * True: to be tried again.  False: the run has ended.  A relation that has got
+ * the name meanwhile is looked at as one that had it before.
+ */
+static bool
+after_failure(ZdmIndexRun *run, Oid table, const IndexStmt *tree, ZdmVerdict verdict,
+			  ZdmError *error)
+{
+	if (error && error->sqlerrcode == ERRCODE_DUPLICATE_TABLE && table == run->base.job->target)
+		return name_is_free(run);
+	if (error && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && tree->unique)
+	{
+		zdm_index_report_duplicates(run, table, tree, error);
+		return false;
+	}
+	return zdm_index_try_again(run, table, verdict, error);
+}
+
+/*
+ * Build an index of the job's own on table.  tree is the statement to
+ * execute, of run_mcxt.  Nothing is to be done for a partition that is
+ * dropped.  False when the run has ended before.
+ */
+bool
+zdm_index_build(ZdmIndexRun *run, Oid table, const IndexStmt *tree)
+{
+	ZdmIndexStatement statement = {.tree = tree,.table = table};
+	bool		checked = !tree->unique;
+
+	while (zdm_index_look(run))
+	{
+		const ZdmIndexPart *part = zdm_index_part_of(run, table);
+		ZdmVerdict	verdict;
+		ZdmError   *error;
+
+		if (is_gone(run, table))
+			return true;
+		if (run->base.ended)
+			return false;
+		if (part && part->is_valid)
+			return true;
+		if (part)
+		{
+			zdm_index_say_phase(run, "dropping an unfinished index", table);
+			if (!zdm_index_drop(run, part->index, table, false))
+				return false;
+			continue;
+		}
+		if (!checked && !zdm_index_check_duplicates(run, table, tree))
+			return false;
+		checked = true;
+		zdm_index_say_phase(run, "building", table);
+		verdict = zdm_index_execute(run, &statement, &error);
+		if (verdict == ZDM_DONE)
+		{
+			zdm_run_progressed(&run->base);
+			zdm_say_progress(&run->base);
+		}
+		else if (!is_gone(run, table) && !after_failure(run, table, tree, verdict, error))
+			return false;
+	}
+	return false;
 }
 
 /* The whole of a job that creates an index; false when the run has ended. */

@@ -11,8 +11,10 @@
 #include "catalog/namespace.h"
 #include "commands/defrem.h"
 #include "index/definition.h"
+#include "index/store.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "parser/parse_type.h"
 #include "parser/parse_utilcmd.h"
 #include "parser/parser.h"
@@ -111,9 +113,20 @@ type_of_element(const IndexElem *elem, Relation rel)
 	return get_atttype(RelationGetRelid(rel), attno);
 }
 
+/* As CREATE INDEX does it: after planning, which puts in the bodies of SQL functions. */
+static void
+check_immutable(const Node *expr, const char *what, const char *hint)
+{
+	if (expr && contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(unconstify(Node *, expr)))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("functions in %s must be marked IMMUTABLE", what),
+				 errhint("%s", hint)));
+}
+
 /*
  * Check of an analyzed tree what would otherwise be found only when the job
- * runs: access method, columns, operator classes.
+ * runs: access method, columns, operator classes, volatile expressions.
  */
 void
 zdm_index_check_columns(const IndexStmt *stmt, Relation rel)
@@ -125,15 +138,20 @@ zdm_index_check_columns(const IndexStmt *stmt, Relation rel)
 	{
 		IndexElem  *elem = lfirst_node(IndexElem, lc);
 
+		check_immutable(elem->expr, "index expression",
+						"What the expression gives for a row must depend on the row alone.");
 		(void) ResolveOpClass(elem->opclass, type_of_element(elem, rel), stmt->accessMethod, am);
 	}
+	check_immutable(stmt->whereClause, "index predicate",
+					"Which rows are in the index must depend on the rows alone.");
 	foreach(lc, stmt->indexIncludingParams)
 		(void) type_of_element(lfirst_node(IndexElem, lc), rel);
 }
 
 /*
  * A name for an index that was given none, by PostgreSQL's rule, and that no
- * relation has now.  stmt is an analyzed tree.
+ * relation has now nor an index of that table will have.  stmt is an analyzed
+ * tree.
  */
 char *
 zdm_index_choose_name(const IndexStmt *stmt, Oid table)
@@ -153,8 +171,15 @@ zdm_index_choose_name(const IndexStmt *stmt, Oid table)
 		if (columns.len >= NAMEDATALEN)
 			break;
 	}
-	return ChooseRelationName(get_rel_name(table), columns.data, "idx",
-							  get_rel_namespace(table), false);
+	for (int n = 0;; n++)
+	{
+		char	   *name = ChooseRelationName(get_rel_name(table), columns.data,
+											  n == 0 ? "idx" : psprintf("idx%d", n),
+											  get_rel_namespace(table), false);
+
+		if (!zdm_index_is_planned(table, name))
+			return name;
+	}
 }
 
 /* A relation as the parser would name it. */

@@ -62,7 +62,7 @@ parse_body(ZdmRun *base, void *arg)
 	if (get_rel_name(base->job->target) == NULL)
 		return ZDM_GONE;
 	run->stmt = zdm_index_statement(stmt, base->job->target, run->spec->index_name, true);
-	run->stmt->if_not_exists = stmt->if_not_exists;
+	run->if_not_exists = stmt->if_not_exists;
 	MemoryContextSwitchTo(old);
 	return ZDM_DONE;
 }
@@ -141,8 +141,8 @@ look_for_spec(void *arg)
 
 /*
  * Of what the job has made, what is not to stay: unfinished indexes, and all
- * that a cancelled creation has made, the index of a partitioned table last.
- * NULL when there is nothing.
+ * that a cancelled creation has made, the index of a partitioned table last;
+ * of a finished rebuild, what it has replaced.  NULL when there is nothing.
  */
 static const ZdmIndexPart *
 next_leftover(const ZdmIndexRun *run, bool cancelled)
@@ -156,7 +156,11 @@ next_leftover(const ZdmIndexRun *run, bool cancelled)
 		bool		partitioned = get_rel_relkind(part->index) == RELKIND_PARTITIONED_INDEX;
 
 		if (run->spec->action != ZDM_INDEX_CREATE && part->is_valid)
+		{
+			if (part->replaced_exists)
+				return part;
 			continue;
+		}
 		if (cancelled ? !get_rel_relispartition(part->index) : !part->is_valid && !partitioned)
 		{
 			if (!partitioned)
@@ -211,6 +215,8 @@ leftover_body(ZdmRun *base, void *arg)
 	if (part)
 	{
 		leftover->part = *part;
+		if (part->is_valid && part->replaced_exists)
+			leftover->part.index = part->replaces;
 		leftover->at_once = get_rel_relkind(part->index) == RELKIND_PARTITIONED_INDEX;
 	}
 	else if (run->spec->action == ZDM_INDEX_DROP && leftover->cancelled)

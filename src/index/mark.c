@@ -9,8 +9,8 @@
  * PostgreSQL calls for each object made.  The catalogs are about to be made
  * visible to the command anyway, so the hook may use SPI.
  *
- * In the same way a statement that drops an index by name is stopped when the
- * name has come to mean another index.
+ * In the same way a statement that makes, rebuilds or drops an index by name is
+ * stopped when the name has come to mean another table or index.
  */
 #include "postgres.h"
 
@@ -20,6 +20,8 @@
 #include "catalog/indexing.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "compat/index.h"
 #include "index/mark.h"
 #include "index/store.h"
 #include "utils/fmgroids.h"
@@ -31,6 +33,7 @@ typedef struct Mark
 	const char *made_for;
 	Oid			table;
 	Oid			replaces;
+	const char *index_name;		/* NULL: PostgreSQL chooses it */
 	Oid			dropped;		/* invalid: nothing is expected to be dropped */
 } Mark;
 
@@ -38,27 +41,76 @@ static Mark mark;
 static object_access_hook_type prev_hook = NULL;
 
 /*
- * Is the relation, made by the current command, an index?  Triggers on events
- * may make tables meanwhile.
+ * The table of a relation that the current command has made, if that is an
+ * index.  Triggers on events may make tables meanwhile.
  */
-static bool
-is_index(Oid relid)
+static Oid
+table_of(Oid relid)
+{
+	Relation	rel = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	Oid			result = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, IndexRelidIndexId, true, SnapshotSelf, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		result = ((Form_pg_index) GETSTRUCT(tuple))->indrelid;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+static char *
+name_of_new(Oid relid)
 {
 	Relation	rel = table_open(RelationRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		result;
+	char	   *result = NULL;
 
 	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(rel, ClassOidIndexId, true, SnapshotSelf, 1, &key);
 	tuple = systable_getnext(scan);
-	result = HeapTupleIsValid(tuple) &&
-		(((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_INDEX ||
-		 ((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_PARTITIONED_INDEX);
+	if (HeapTupleIsValid(tuple))
+		result = pstrdup(NameStr(((Form_pg_class) GETSTRUCT(tuple))->relname));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
+}
+
+static void
+refuse_other(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("a name has come to mean another relation"),
+			 errhint("Try again.")));
+}
+
+/*
+ * REINDEX has locked the index that it rebuilds: if that is not the one to be
+ * replaced, it is another one.
+ */
+static void
+note_created(Oid index)
+{
+	Oid			table = table_of(index);
+
+	if (!OidIsValid(table))
+		return;
+	if (table != mark.table)
+	{
+		if (mark.index_name && strcmp(mark.index_name, name_of_new(index)) == 0)
+			refuse_other();
+		return;
+	}
+	if (OidIsValid(mark.replaces) && !zdm_compat_locked_by_me(mark.replaces, ShareUpdateExclusiveLock))
+		refuse_other();
+	zdm_index_add_part(mark.job_id, mark.made_for, index, table, mark.replaces);
 }
 
 static void
@@ -68,13 +120,10 @@ on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void
 		prev_hook(access, class_id, object_id, sub_id, arg);
 	if (class_id != RelationRelationId || sub_id != 0)
 		return;
-	if (access == OAT_POST_CREATE && mark.job_id != 0 && is_index(object_id))
-		zdm_index_add_part(mark.job_id, mark.made_for, object_id, mark.table, mark.replaces);
+	if (access == OAT_POST_CREATE && mark.job_id != 0)
+		note_created(object_id);
 	if (access == OAT_DROP && OidIsValid(mark.dropped) && object_id != mark.dropped)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("the index has got another name"),
-				 errhint("Try again.")));
+		refuse_other();
 }
 
 static void
@@ -90,17 +139,20 @@ install(void)
 }
 
 /*
- * Indexes made from now on are the job's, on table, to replace that one.
- * made_for must live until zdm_index_mark_end().
+ * Indexes made from now on on table are the job's, to replace that one.
+ * index_name is the name that the statement gives.  Where the statement turns
+ * out to be about another table or index, it errors with
+ * T_R_SERIALIZATION_FAILURE.  The strings must live until zdm_index_mark_end().
  */
 void
-zdm_index_mark_created(int64 job_id, const char *made_for, Oid table, Oid replaces)
+zdm_index_mark_created(int64 job_id, const char *made_for, Oid table, Oid replaces, const char *index_name)
 {
 	install();
 	mark.job_id = job_id;
 	mark.made_for = made_for;
 	mark.table = table;
 	mark.replaces = replaces;
+	mark.index_name = index_name;
 }
 
 /*

@@ -5,15 +5,18 @@
  * The worker is busy inside the statement, so what it has done is read from
  * the shared status of backends, where PostgreSQL keeps the figures of
  * pg_stat_progress_create_index.  Shown to all who may see the job, also when
- * they are not members of the worker's role.
+ * they are not members of the worker's role; of others not more than
+ * pg_stat_activity shows.
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "commands/progress.h"
 #include "compat/compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 
 #define LIST_COLUMNS 8
@@ -83,6 +86,17 @@ find_backend(int pid)
 	return NULL;
 }
 
+/* Shown to whom pg_stat_activity shows it. */
+static char *
+application_of(const PgBackendStatus *status)
+{
+	if (status == NULL || status->st_appname == NULL || status->st_appname[0] == '\0' ||
+		!(has_privs_of_role(GetUserId(), status->st_userid) ||
+		  has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS)))
+		return pstrdup("");
+	return psprintf(" (%s)", status->st_appname);
+}
+
 /* Whom a build waits for, as waiting_for shows it; NULL: nobody. */
 static char *
 waiting_for(const PgBackendStatus *status)
@@ -96,8 +110,8 @@ waiting_for(const PgBackendStatus *status)
 		return NULL;
 	if (pid == 0)
 		return pstrdup(what);
-	return psprintf("%s: process %d (%s), " INT64_FORMAT " of " INT64_FORMAT, what, pid,
-					holder && holder->st_appname && holder->st_appname[0] ? holder->st_appname : "no application name",
+	return psprintf("%s: process %d%s, " INT64_FORMAT " of " INT64_FORMAT, what, pid,
+					application_of(holder),
 					param[PROGRESS_WAITFOR_DONE] + 1, param[PROGRESS_WAITFOR_TOTAL]);
 }
 

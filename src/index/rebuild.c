@@ -95,27 +95,6 @@ part_for(const ZdmIndexRun *run, Oid index)
 	return NULL;
 }
 
-typedef struct Rebuild
-{
-	Oid			index;
-	char	   *sql;			/* NULL: the index is gone */
-} Rebuild;
-
-static ZdmVerdict
-name_body(ZdmRun *base, void *arg)
-{
-	Rebuild    *rebuild = arg;
-	char	   *name = get_rel_name(rebuild->index);
-
-	rebuild->sql = NULL;
-	if (name == NULL)
-		return ZDM_DONE;
-	name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(rebuild->index)), name);
-	rebuild->sql = MemoryContextStrdup(base->batch_mcxt,
-									   psprintf("REINDEX INDEX CONCURRENTLY %s", name));
-	return ZDM_DONE;
-}
-
 static void
 end_with_index_gone(ZdmIndexRun *run)
 {
@@ -130,22 +109,20 @@ end_with_index_gone(ZdmIndexRun *run)
 static bool
 execute_once(ZdmIndexRun *run, const Leaf *leaf)
 {
-	Rebuild		rebuild = {.index = leaf->index};
 	ZdmIndexStatement statement = {.table = leaf->table,.replaces = leaf->index};
 	ZdmError   *error;
-	ZdmVerdict	verdict = zdm_txn(&run->base, 0, name_body, &rebuild, &error);
+	ZdmVerdict	verdict;
+	bool		exists;
 
-	if (verdict == ZDM_DONE && rebuild.sql == NULL)
+	if (!zdm_index_exists(run, leaf->index, &exists))
+		return false;
+	if (!exists)
 	{
 		end_with_index_gone(run);
 		return false;
 	}
-	if (verdict == ZDM_DONE)
-	{
-		zdm_index_say_phase(run, "rebuilding", leaf->table);
-		statement.sql = rebuild.sql;
-		verdict = zdm_index_execute(run, &statement, &error);
-	}
+	zdm_index_say_phase(run, "rebuilding", leaf->table);
+	verdict = zdm_index_execute(run, &statement, &error);
 	if (error && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && error->detail)
 		error->message = psprintf("%s: %s", error->message, error->detail);
 	if (verdict != ZDM_DONE)
@@ -221,6 +198,49 @@ ask_for_clean_up(void *arg)
 	ReleaseSysCache(tuple);
 }
 
+typedef struct NameLeft
+{
+	const ZdmIndexRun *run;
+	bool		left;
+} NameLeft;
+
+static void
+look_for_name(void *arg)
+{
+	NameLeft   *name = arg;
+	Oid			table = name->run->base.job->target;
+	Oid			relid = get_relname_relid(name->run->spec->index_name, get_rel_namespace(table));
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(relid));
+
+	name->left = HeapTupleIsValid(tuple) && ((Form_pg_index) GETSTRUCT(tuple))->indrelid == table;
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+}
+
+/*
+ * REINDEX CONCURRENTLY by somebody else puts another index in the place of the
+ * one that was to be dropped: that one is not ours to drop, and the job is not
+ * done either when it was not the job that dropped the old one.  False when
+ * the run has ended.
+ */
+static bool
+name_is_gone(ZdmIndexRun *run)
+{
+	NameLeft	name = {.run = run};
+
+	if (run->has_dropped)
+		return true;
+	if (!zdm_run_bookkeep(&run->base, look_for_name, &name))
+		return false;
+	if (name.left)
+		zdm_run_end(&run->base, ZDM_RUN_FAILED,
+					zdm_error_make(run->base.batch_mcxt, ERRCODE_OBJECT_IN_USE,
+								   "It was rebuilt or made anew meanwhile: use zdm.drop_index() again.",
+								   "there is another index \"%s.%s\" now",
+								   run->base.job->target_schema, run->spec->index_name));
+	return !name.left;
+}
+
 /*
  * The whole of a job that drops an index; false when the run has ended.  The
  * index of a partitioned table cannot be dropped concurrently: it takes an
@@ -235,5 +255,6 @@ zdm_index_remove(ZdmIndexRun *run)
 	if (!list_leaves(run, &leaves) || !zdm_run_bookkeep(&run->base, ask_for_clean_up, run))
 		return false;
 	zdm_index_say_phase(run, "dropping", run->base.job->target);
-	return zdm_index_drop(run, run->spec->index_oid, run->base.job->target, leaves.is_partitioned);
+	return zdm_index_drop(run, run->spec->index_oid, run->base.job->target, leaves.is_partitioned) &&
+		name_is_gone(run);
 }

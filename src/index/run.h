@@ -15,9 +15,11 @@ typedef struct ZdmIndexRun
 	ZdmIndexSpec *spec;
 	IndexStmt  *stmt;			/* raw tree of the definition; NULL unless
 								 * created */
+	bool		if_not_exists;	/* it says so */
 	MemoryContext look_mcxt;	/* reset with every look */
 	List	   *parts;			/* ZdmIndexPart, as of the last look */
 	bool		is_partitioned; /* the table, as of the last look */
+	bool		has_dropped;	/* a DROP of the job's has got through */
 	int			leaves_done;
 	int			leaves_total;
 } ZdmIndexRun;
@@ -27,9 +29,10 @@ typedef struct ZdmIndexStatement
 {
 	const IndexStmt *tree;		/* or else */
 	const char *sql;			/* or else */
-	Oid			drops;			/* the index to drop... */
-	Oid			table;			/* that gets an index */
-	Oid			replaces;		/* the index that the new one replaces */
+	Oid			drops;			/* the index to drop, or else */
+	Oid			replaces;		/* the index to rebuild */
+	Oid			table;			/* that gets an index; whatever the tree has
+								 * as its name */
 	List	   *targets;		/* ZdmLockTarget, in run_mcxt: what a
 								 * statement that is done in an instant locks;
 								 * NIL for one that is concurrent */
@@ -42,6 +45,7 @@ extern void zdm_index_say_phase(ZdmIndexRun *run, const char *phase, Oid leaf);
 extern ZdmVerdict zdm_index_execute(ZdmIndexRun *run, const ZdmIndexStatement *statement,
 									ZdmError **error);
 extern bool zdm_index_try_again(ZdmIndexRun *run, Oid table, ZdmVerdict verdict, ZdmError *error);
+extern bool zdm_index_exists(ZdmIndexRun *run, Oid relid, bool *exists);
 extern bool zdm_index_drop(ZdmIndexRun *run, Oid index, Oid table, bool at_once);
 
 /* create.c */

@@ -9,10 +9,12 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "ddl/lock.h"
+#include "index/definition.h"
 #include "index/mark.h"
 #include "index/run.h"
 #include "run/pause.h"
 #include "run/verdict.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -103,15 +105,64 @@ zdm_index_say_phase(ZdmIndexRun *run, const char *phase, Oid leaf)
 	(void) zdm_run_try_bookkeep(&run->base, say_phase_step, &what);
 }
 
+/* NULL when the index is gone. */
 static char *
-drop_sql(const ZdmIndexStatement *statement)
+index_name(Oid index)
 {
-	char	   *name = get_rel_name(statement->drops);
+	char	   *name = get_rel_name(index);
 
 	if (name == NULL)
 		return NULL;
-	return psprintf("DROP INDEX %s%s", statement->targets ? "" : "CONCURRENTLY ",
-					quote_qualified_identifier(get_namespace_name(get_rel_namespace(statement->drops)), name));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)), name);
+}
+
+/*
+ * What is dropped in an instant, with its table locked, is locked before it is
+ * named; where that is concurrent, the hook sees to it (mark.c).
+ */
+static char *
+drop_sql(const ZdmIndexStatement *statement)
+{
+	char	   *name;
+
+	if (statement->targets)
+		LockRelationOid(statement->drops, AccessExclusiveLock);
+	name = index_name(statement->drops);
+	return name ? psprintf("DROP INDEX %s%s", statement->targets ? "" : "CONCURRENTLY ", name) : NULL;
+}
+
+/* The index is locked before its name is looked at again by the hook (mark.c). */
+static char *
+reindex_sql(const ZdmIndexStatement *statement)
+{
+	char	   *name = index_name(statement->replaces);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("the index was dropped"),
+				 errhint("There is nothing left to do; zdm.cancel_job() ends the job.")));
+	return psprintf("REINDEX INDEX CONCURRENTLY %s", name);
+}
+
+/* On the table that is meant, under the name that it has now. */
+static void
+execute_tree(const ZdmIndexStatement *statement, int64 job_id)
+{
+	IndexStmt  *tree = copyObject(unconstify(IndexStmt *, statement->tree));
+	RangeVar   *relation;
+
+	if (get_rel_name(statement->table) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the table was dropped"),
+				 errhint("There is nothing left to do; zdm.cancel_job() ends the job.")));
+	relation = zdm_index_range_var(statement->table);
+	relation->inh = tree->relation->inh;
+	tree->relation = relation;
+	zdm_ddl_execute_tree_toplevel((const Node *) tree,
+								  psprintf("zdm job " INT64_FORMAT ": create index on %s",
+										   job_id, relation->relname));
 }
 
 /*
@@ -127,15 +178,17 @@ execute_body(ZdmRun *base, void *arg)
 
 	if (statement->tree)
 	{
-		zdm_ddl_execute_tree_toplevel((const Node *) statement->tree,
-									  psprintf("zdm job " INT64_FORMAT ": create index on %s",
-											   base->job->id, get_rel_name(statement->table)));
+		execute_tree(statement, base->job->id);
 		return ZDM_DONE;
 	}
 	if (OidIsValid(statement->drops))
 		sql = drop_sql(statement);
+	else if (OidIsValid(statement->replaces))
+		sql = reindex_sql(statement);
 	if (sql)
 		zdm_ddl_execute_toplevel(sql);
+	if (sql && OidIsValid(statement->drops))
+		((ZdmIndexRun *) base)->has_dropped = true;
 	return ZDM_DONE;
 }
 
@@ -153,8 +206,8 @@ zdm_index_execute(ZdmIndexRun *run, const ZdmIndexStatement *statement, ZdmError
 
 	*error = NULL;
 	if (OidIsValid(statement->table))
-		zdm_index_mark_created(run->base.job->id, run->spec->index_name, statement->table,
-							   statement->replaces);
+		zdm_index_mark_created(run->base.job->id, run->spec->index_name, statement->table, statement->replaces,
+							   statement->tree ? statement->tree->idxname : NULL);
 	if (OidIsValid(statement->drops) && statement->targets == NIL)
 		zdm_index_mark_dropped(statement->drops);
 	if (statement->targets)
@@ -188,6 +241,31 @@ zdm_index_try_again(ZdmIndexRun *run, Oid table, ZdmVerdict verdict, ZdmError *e
 						" ORDER BY l.granted DESC, l.waitstart LIMIT 1",
 						table, error->message);
 	return zdm_verdict_try_again(&run->base, table, verdict, error);
+}
+
+typedef struct Existence
+{
+	Oid			relid;
+	bool		exists;
+} Existence;
+
+static void
+look_for_relation(void *arg)
+{
+	Existence  *existence = arg;
+
+	existence->exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(existence->relid));
+}
+
+/* Is that relation there?  False when the run has ended. */
+bool
+zdm_index_exists(ZdmIndexRun *run, Oid relid, bool *exists)
+{
+	Existence	existence = {.relid = relid};
+	bool		ok = zdm_run_bookkeep(&run->base, look_for_relation, &existence);
+
+	*exists = existence.exists;
+	return ok;
 }
 
 typedef struct DropTargets

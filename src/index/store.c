@@ -87,6 +87,23 @@ zdm_index_load(int64 job_id)
 	return spec;
 }
 
+/* Is an index of that name on that table what an unfinished job will make? */
+bool
+zdm_index_is_planned(Oid table, const char *index_name)
+{
+	static const Oid argtypes[] = {OIDOID, TEXTOID};
+	Datum		values[] = {ObjectIdGetDatum(table), CStringGetTextDatum(index_name)};
+	ZdmCatalogScope scope;
+	bool		found;
+
+	zdm_catalog_begin(&scope);
+	found = zdm_catalog_execute("SELECT FROM zdm.index_job x JOIN zdm.job j USING (job_id)"
+								" WHERE j.target = $1 AND x.index_name = $2 AND x.action = 'create' AND j.state <> 'done'",
+								lengthof(argtypes), argtypes, values, NULL, SPI_OK_SELECT) > 0;
+	zdm_catalog_end(&scope);
+	return found;
+}
+
 /*
  * The job is making this index in this transaction; made_for is the name of
  * the index that it was asked for.
@@ -112,7 +129,8 @@ zdm_index_add_part(int64 job_id, const char *made_for, Oid index, Oid table, Oid
 /*
  * The indexes that the job has made for that name and that exist, ZdmIndexPart in the
  * current memory context.  An OID that came from elsewhere does not match,
- * because it does not belong to that table.
+ * because it does not belong to that table.  Of two valid indexes none
+ * replaces the other: the swap makes the old one invalid.
  */
 List *
 zdm_index_list_parts(int64 job_id, const char *made_for)
@@ -130,7 +148,7 @@ zdm_index_list_parts(int64 job_id, const char *made_for)
 	nrows = zdm_catalog_execute("SELECT p.index_oid, p.table_oid, p.replaces,"
 								" i.indisvalid AND i.indisready AND i.indislive,"
 								" EXISTS (SELECT FROM pg_index r WHERE r.indexrelid = p.replaces"
-								" AND r.indrelid = p.table_oid)"
+								" AND r.indrelid = p.table_oid AND NOT (i.indisvalid AND r.indisvalid))"
 								" FROM zdm.index_part p JOIN pg_index i"
 								" ON i.indexrelid = p.index_oid AND i.indrelid = p.table_oid"
 								" WHERE p.job_id = $1 AND p.made_for = $2 ORDER BY p.table_oid",

@@ -39,6 +39,7 @@ typedef struct ZdmIndexPart
 /* Each needs a transaction; none of them commits. */
 extern void zdm_index_store(int64 job_id, const ZdmIndexSpec *spec);
 extern ZdmIndexSpec *zdm_index_load(int64 job_id);
+extern bool zdm_index_is_planned(Oid table, const char *index_name);
 extern void zdm_index_add_part(int64 job_id, const char *made_for, Oid index, Oid table, Oid replaces);
 extern List *zdm_index_list_parts(int64 job_id, const char *made_for);
 extern void zdm_index_set_phase(int64 job_id, const char *phase, Oid leaf, int leaves_done,

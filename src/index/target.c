@@ -157,7 +157,7 @@ refuse_index(Oid index, int sqlerrcode, const char *why, const char *hint)
 }
 
 static void
-check_droppable(Oid index)
+check_droppable(Oid index, bool is_replica_identity)
 {
 	Oid			constraint = get_index_constraint(index);
 
@@ -165,6 +165,10 @@ check_droppable(Oid index)
 		refuse_index(index, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
 					 psprintf("constraint \"%s\" needs it", get_constraint_name(constraint)),
 					 "Drop the constraint instead, with ALTER TABLE ... DROP CONSTRAINT.");
+	if (is_replica_identity)
+		refuse_index(index, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+					 "it is the replica identity of its table, without which updates of published tables fail",
+					 "Use ALTER TABLE ... REPLICA IDENTITY to choose another one first.");
 	if (get_rel_relispartition(index))
 		refuse_index(index, ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
 					 "it is a part of the index of a partitioned table",
@@ -181,6 +185,7 @@ zdm_index_open_table_of(Oid index, ZdmIndexAction action)
 	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
 	Oid			table;
 	bool		is_exclusion;
+	bool		is_replica_identity;
 	Relation	rel;
 
 	if (!HeapTupleIsValid(tuple))
@@ -191,11 +196,12 @@ zdm_index_open_table_of(Oid index, ZdmIndexAction action)
 				 errhint("Give the name of an index, with its schema.")));
 	table = ((Form_pg_index) GETSTRUCT(tuple))->indrelid;
 	is_exclusion = ((Form_pg_index) GETSTRUCT(tuple))->indisexclusion;
+	is_replica_identity = ((Form_pg_index) GETSTRUCT(tuple))->indisreplident;
 	ReleaseSysCache(tuple);
 
 	rel = open_table(table);
 	if (action == ZDM_INDEX_DROP)
-		check_droppable(index);
+		check_droppable(index, is_replica_identity);
 	else if (is_exclusion)
 		refuse_index(index, ERRCODE_FEATURE_NOT_SUPPORTED,
 					 "indexes of exclusion constraints cannot be rebuilt concurrently",

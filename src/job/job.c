@@ -347,12 +347,13 @@ update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
 		values[i + 1] = texts[i] ? CStringGetTextDatum(texts[i]) : (Datum) 0;
 	}
 
+	/* cleaning up is work of its own, with starts of its own to be counted */
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("UPDATE zdm.job SET state = $2, state_since = clock_timestamp(),"
 						" waiting_for = $3, last_error = $4, last_sqlstate = $5, last_hint = $6,"
 						" started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, clock_timestamp()) ELSE started_at END,"
 						" finished_at = CASE WHEN $2 IN ('done', 'failed', 'cancelled') THEN clock_timestamp() END,"
-						" fruitless_starts = CASE WHEN $2 = 'queued' THEN 0 ELSE fruitless_starts END"
+						" fruitless_starts = CASE WHEN $2 IN ('queued', 'cancelled') THEN 0 ELSE fruitless_starts END"
 						" WHERE job_id = $1",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);

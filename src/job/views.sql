@@ -148,7 +148,8 @@ SELECT s.job_id,
        s.statement,
        s.lock,
        s.undo,
-       s.finished_at
+       s.finished_at,
+       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time
   FROM zdm.recipe_step s
   JOIN zdm.recipe r USING (job_id)
   JOIN zdm.job j USING (job_id)
@@ -343,6 +344,7 @@ COMMENT ON COLUMN zdm.steps.statement IS 'What it does, as a statement; a valida
 COMMENT ON COLUMN zdm.steps.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.steps.undo IS 'What undoes it when the job is cancelled';
 COMMENT ON COLUMN zdm.steps.finished_at IS 'When it was done or undone';
+COMMENT ON COLUMN zdm.steps.expected_time IS 'How long it was expected to take, by the size of the table and a sample of its pages read at submit, without the wait for locks; 0 for a change of the catalogs, NULL when it is not known';
 COMMENT ON VIEW zdm.statements IS 'One row per statement of zdm.execute_ddl.';
 COMMENT ON COLUMN zdm.statements.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.statements.name IS 'Name of the job';

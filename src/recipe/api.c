@@ -5,17 +5,20 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "constraint/target.h"
 #include "core/args.h"
 #include "fmgr.h"
 #include "job/job.h"
-#include "job/queue.h"
 #include "job/submit.h"
 #include "recipe/plan.h"
+#include "recipe/preview.h"
 #include "recipe/store.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 #define KIND "recipe"
@@ -30,29 +33,56 @@ PG_FUNCTION_INFO_V1(zdm_drop_not_null);
 
 /* ---------- arguments ---------- */
 
+/* What is said otherwise would be about validations. */
+static void
+check_kind(Relation rel)
+{
+	char	   *name = psprintf("%s.%s", get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel));
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot change constraints of \"%s\"", name),
+				 errdetail_relkind_not_supported(rel->rd_rel->relkind),
+				 errhint("Give the name of a table.")));
+	if (IsSystemRelation(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("cannot change constraints of \"%s\": it is a system catalog", name),
+				 errhint("Give the name of a table of yours.")));
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change constraints of temporary table \"%s\"", RelationGetRelationName(rel)),
+				 errdetail("A background worker cannot see it."),
+				 errhint("Use ALTER TABLE: nobody else waits for it.")));
+}
+
 static Relation
 target_arg(FunctionCallInfo fcinfo, const char *funcname)
 {
 	Relation	rel;
 
 	zdm_args_not_null(fcinfo, 0, "target");
-	zdm_require_writable(funcname);
+	if (!zdm_recipe_previewed())
+		zdm_require_writable(funcname);
 	rel = zdm_validation_target_open(PG_GETARG_OID(0));
+	check_kind(rel);
 	zdm_validation_target_check(rel);
 	return rel;
 }
 
 static char *
-optional_name(FunctionCallInfo fcinfo, int argno)
+constraint_name_arg(FunctionCallInfo fcinfo, int argno)
 {
-	return PG_ARGISNULL(argno) ? NULL : pstrdup(NameStr(*PG_GETARG_NAME(argno)));
-}
+	char	   *name = zdm_args_name(fcinfo, argno);
 
-static char *
-required_name(FunctionCallInfo fcinfo, int argno, const char *argname)
-{
-	zdm_args_not_null(fcinfo, argno, argname);
-	return optional_name(fcinfo, argno);
+	if (name && name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("argument \"constraint_name\" must not be empty"),
+				 errhint("Leave it out to have a name chosen.")));
+	return name;
 }
 
 static List *
@@ -131,50 +161,92 @@ deferral_arg(FunctionCallInfo fcinfo, int argno)
 
 /* ---------- the job ---------- */
 
+/* What a call asks for. */
+typedef struct Request
+{
+	Relation	rel;
+	ZdmRecipe  *recipe;
+} Request;
+
+/* Is what a job has reached gone again? */
+static bool
+is_outdated(const ZdmJob *job, const void *wanted)
+{
+	const Request *request = wanted;
+	const ZdmRecipe *there = zdm_recipe_load(job->id);
+
+	return job->state == ZDM_JOB_DONE && there && !zdm_plan_holds(request->rel, there);
+}
+
+/* What differs between a job and what is asked for; NULL when nothing does. */
 static char *
 differs(const ZdmJob *job, const void *wanted)
 {
-	const ZdmRecipe *here = wanted;
-	ZdmRecipe  *there = zdm_recipe_load(job->id);
+	const Request *request = wanted;
+	const ZdmRecipe *here = request->recipe;
+	const ZdmRecipe *there = zdm_recipe_load(job->id);
 
+	if (there == NULL)
+		return pstrdup("It has no definition.");
 	if (strcmp(there->recipe, here->recipe) != 0)
 		return psprintf("It is a call of zdm.%s().", there->recipe);
+	if (job->is_local ? job->target != RelationGetRelid(request->rel) :
+		strcmp(job->target_name, RelationGetRelationName(request->rel)) != 0)
+		return psprintf("Its table was another one, named \"%s.%s\".", job->target_schema, job->target_name);
 	if (strcmp(there->definition, here->definition) != 0)
 		return psprintf("It was called with: %s", there->definition);
+	if (is_outdated(job, request))
+		return pstrdup("It is done, and what it did has been undone since.");
 	return NULL;
 }
 
-static char *
-name_arg(FunctionCallInfo fcinfo, int argno, Relation rel, const ZdmRecipe *recipe)
+static int64
+create_job(const char *name, void *arg)
 {
-	return zdm_submit_name(fcinfo, argno, recipe->subject,
-						   psprintf("%u\n%s\n%s", RelationGetRelid(rel), recipe->recipe, recipe->definition));
-}
-
-static void
-create_job(const char *name, Relation rel, const ZdmRecipe *recipe)
-{
+	const Request *request = arg;
+	const ZdmRecipe *recipe = request->recipe;
 	int64		job_id;
 
 	if (recipe->check)
-		recipe->check(rel, recipe->object);
-	job_id = zdm_job_create(name, KIND, RelationGetRelid(rel), rel->rd_rel->relowner);
-	if (job_id == 0)
-		zdm_submit_refuse_race(name);
-	zdm_recipe_store(job_id, recipe);
-	zdm_job_set_cleanup(job_id, true);
-	zdm_submit_notice_no_preload();
+		recipe->check(request->rel, recipe->object);
+	zdm_recipe_estimate(request->rel, request->recipe);
+	job_id = zdm_job_create(name, KIND, RelationGetRelid(request->rel), request->rel->rd_rel->relowner);
+	if (job_id != 0)
+		zdm_recipe_store(job_id, recipe);
+	return job_id;
 }
 
-/* Start the recipe, unless there is a job of it; returns the job's name. */
-static Datum
-submit(FunctionCallInfo fcinfo, int name_argno, Relation rel, const ZdmRecipe *recipe)
+static char *
+name_arg(FunctionCallInfo fcinfo, int argno, const Request *request)
 {
-	char	   *name = name_arg(fcinfo, name_argno, rel, recipe);
+	const ZdmRecipe *recipe = request->recipe;
+	char	   *name = zdm_submit_given_name(fcinfo, argno);
+	char	   *definition;
 
-	if (zdm_submit_existing(name, KIND, differs, recipe) == 0)
-		create_job(name, rel, recipe);
-	zdm_queue_request();
+	if (name)
+		return name;
+	definition = psprintf("%u\n%s\n%s", RelationGetRelid(request->rel), recipe->recipe, recipe->definition);
+	return zdm_submit_next_name(zdm_submit_derive_name(recipe->subject, definition), KIND, is_outdated, request);
+}
+
+/*
+ * Start the recipe, unless there is a job of it, or show it; returns the job's
+ * name.
+ */
+static Datum
+submit(FunctionCallInfo fcinfo, int name_argno, Relation rel, ZdmRecipe *recipe)
+{
+	Request		request = {rel, recipe};
+	char	   *name = name_arg(fcinfo, name_argno, &request);
+
+	if (!zdm_recipe_previewed())
+		(void) zdm_submit(name, KIND, differs, create_job, &request);
+	else
+	{
+		if (recipe->check)
+			recipe->check(rel, recipe->object);
+		zdm_recipe_preview(rel, recipe);
+	}
 	relation_close(rel, NoLock);
 	return CStringGetTextDatum(name);
 }
@@ -187,7 +259,7 @@ zdm_add_check(PG_FUNCTION_ARGS)
 
 	zdm_args_not_null(fcinfo, 1, "expression");
 	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_check(rel, text_to_cstring(PG_GETARG_TEXT_PP(1)), optional_name(fcinfo, 2)));
+				  zdm_plan_add_check(rel, text_to_cstring(PG_GETARG_TEXT_PP(1)), constraint_name_arg(fcinfo, 2)));
 }
 
 /*
@@ -206,14 +278,16 @@ zdm_add_foreign_key(PG_FUNCTION_ARGS)
 	zdm_args_not_null(fcinfo, 2, "referenced");
 	referenced = zdm_validation_target_open(PG_GETARG_OID(2));
 	clause.referenced = RelationGetRelid(referenced);
-	relation_close(referenced, NoLock);
 	clause.referenced_columns = PG_ARGISNULL(3) ? NIL : names_arg(fcinfo, 3, "referenced_columns");
+	check_kind(referenced);
+	zdm_plan_check_referenced(referenced, &clause);
+	relation_close(referenced, NoLock);
 	clause.on_delete = action_arg(fcinfo, 4, "on_delete");
 	clause.on_update = action_arg(fcinfo, 5, "on_update");
 	zdm_args_not_null(fcinfo, 6, "match_full");
 	clause.match_full = PG_GETARG_BOOL(6);
 	clause.deferral = deferral_arg(fcinfo, 7);
-	return submit(fcinfo, 9, rel, zdm_plan_add_foreign_key(rel, &clause, optional_name(fcinfo, 8)));
+	return submit(fcinfo, 9, rel, zdm_plan_add_foreign_key(rel, &clause, constraint_name_arg(fcinfo, 8)));
 }
 
 /* zdm.set_not_null(target regclass, column_name name, name text) */
@@ -222,7 +296,7 @@ zdm_set_not_null(PG_FUNCTION_ARGS)
 {
 	Relation	rel = target_arg(fcinfo, "zdm.set_not_null()");
 
-	return submit(fcinfo, 2, rel, zdm_plan_set_not_null(rel, required_name(fcinfo, 1, "column_name")));
+	return submit(fcinfo, 2, rel, zdm_plan_set_not_null(rel, zdm_args_required_name(fcinfo, 1, "column_name")));
 }
 
 /* zdm.add_unique(target regclass, columns name[], constraint_name name, name text) */
@@ -232,7 +306,7 @@ zdm_add_unique(PG_FUNCTION_ARGS)
 	Relation	rel = target_arg(fcinfo, "zdm.add_unique()");
 
 	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_unique(rel, required_names(fcinfo, 1, "columns"), optional_name(fcinfo, 2)));
+				  zdm_plan_add_unique(rel, required_names(fcinfo, 1, "columns"), constraint_name_arg(fcinfo, 2)));
 }
 
 /* zdm.add_primary_key(target regclass, columns name[], constraint_name name, name text) */
@@ -242,7 +316,7 @@ zdm_add_primary_key(PG_FUNCTION_ARGS)
 	Relation	rel = target_arg(fcinfo, "zdm.add_primary_key()");
 
 	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_primary_key(rel, required_names(fcinfo, 1, "columns"), optional_name(fcinfo, 2)));
+				  zdm_plan_add_primary_key(rel, required_names(fcinfo, 1, "columns"), constraint_name_arg(fcinfo, 2)));
 }
 
 /* zdm.drop_constraint(target regclass, constraint_name name, name text) */
@@ -252,7 +326,7 @@ zdm_drop_constraint(PG_FUNCTION_ARGS)
 	Relation	rel = target_arg(fcinfo, "zdm.drop_constraint()");
 
 	return submit(fcinfo, 2, rel,
-				  zdm_plan_drop_constraint(rel, required_name(fcinfo, 1, "constraint_name")));
+				  zdm_plan_drop_constraint(rel, zdm_args_required_name(fcinfo, 1, "constraint_name")));
 }
 
 /* zdm.drop_not_null(target regclass, column_name name, name text) */
@@ -261,5 +335,22 @@ zdm_drop_not_null(PG_FUNCTION_ARGS)
 {
 	Relation	rel = target_arg(fcinfo, "zdm.drop_not_null()");
 
-	return submit(fcinfo, 2, rel, zdm_plan_drop_not_null(rel, required_name(fcinfo, 1, "column_name")));
+	return submit(fcinfo, 2, rel, zdm_plan_drop_not_null(rel, zdm_args_required_name(fcinfo, 1, "column_name")));
+}
+
+/* Does this C function start a recipe? */
+bool
+zdm_recipe_is_function(PGFunction function)
+{
+	static const PGFunction functions[] = {
+		zdm_add_check, zdm_add_foreign_key, zdm_set_not_null, zdm_add_unique, zdm_add_primary_key,
+		zdm_drop_constraint, zdm_drop_not_null
+	};
+
+	for (int i = 0; i < lengthof(functions); i++)
+	{
+		if (functions[i] == function)
+			return true;
+	}
+	return false;
 }

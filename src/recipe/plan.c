@@ -19,11 +19,14 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_index.h"
 #include "compat/constraint.h"
 #include "commands/defrem.h"
+#include "constraint/facts.h"
 #include "lib/stringinfo.h"
 #include "recipe/expression.h"
 #include "recipe/plan.h"
+#include "recipe/store.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -138,13 +141,22 @@ check_index_name_is_free(Relation rel, const char *name)
 }
 
 static void
-check_exists(Relation rel, const char *name)
+check_droppable(Relation rel, const char *name)
 {
-	if (!OidIsValid(get_relation_constraint_oid(RelationGetRelid(rel), name, true)))
+	Oid			oid = get_relation_constraint_oid(RelationGetRelid(rel), name, true);
+	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
+
+	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("constraint \"%s\" of table %s does not exist", name, table_name(rel)),
 				 errhint("Names are compared as they are, without quotes.")));
+	if (((Form_pg_constraint) GETSTRUCT(tuple))->coninhcount > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("constraint \"%s\" of table %s is inherited", name, table_name(rel)),
+				 errhint("Drop it from the table that it comes from.")));
+	ReleaseSysCache(tuple);
 }
 
 static void
@@ -172,18 +184,54 @@ join(List *names, const char *separator, bool quote)
 	return buf.data;
 }
 
+/* Names that are not to be chosen though nothing has them yet; recipe may be NULL. */
+static List *
+names_in_use(Relation rel, const ZdmRecipe *recipe)
+{
+	List	   *names = zdm_recipe_objects(RelationGetRelid(rel));
+	ListCell   *lc;
+
+	if (recipe == NULL)
+		return names;
+	foreach(lc, recipe->steps)
+		names = lappend(names, ((ZdmStep *) lfirst(lc))->object);
+	return names;
+}
+
+static bool
+is_among(List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static char *
-choose_constraint_name(Relation rel, const char *columns, const char *label)
+choose_constraint_name(Relation rel, const ZdmRecipe *recipe, const char *columns, const char *label)
 {
 	return ChooseConstraintName(RelationGetRelationName(rel), columns, label,
-								RelationGetNamespace(rel), NIL);
+								RelationGetNamespace(rel), names_in_use(rel, recipe));
 }
 
 static char *
 choose_index_name(Relation rel, const char *columns, const char *label)
 {
-	return ChooseRelationName(RelationGetRelationName(rel), columns, label,
-							  RelationGetNamespace(rel), true);
+	List	   *names = names_in_use(rel, NULL);
+	char	   *name;
+	int			n = 0;
+
+	do
+	{
+		name = ChooseRelationName(RelationGetRelationName(rel), columns,
+								  n == 0 ? label : psprintf("%s%d", label, n), RelationGetNamespace(rel), true);
+		n++;
+	} while (is_among(names, name));
+	return name;
 }
 
 /* ---------- what several recipes have in common ---------- */
@@ -206,13 +254,19 @@ add_validated(ZdmRecipe *recipe, Relation rel, const char *name, const char *cla
 			 NULL, LOCK_WEAK);
 }
 
-/* A valid CHECK that proves the column NOT NULL; returns its name. */
+/*
+ * A valid CHECK that proves the column NOT NULL; returns its name.  For a row
+ * type IS NOT NULL would be about its fields, and prove nothing.
+ */
 static char *
 add_not_null_proof(ZdmRecipe *recipe, Relation rel, const char *column)
 {
-	char	   *name = choose_constraint_name(rel, column, "zdm_not_null");
+	char	   *name = choose_constraint_name(rel, recipe, column, "zdm_not_null");
+	bool		is_row = type_is_rowtype(find_column(rel, column)->atttypid);
 
-	add_validated(recipe, rel, name, psprintf("CHECK (%s IS NOT NULL)", quote_identifier(column)),
+	recipe->scans_children = true;
+	add_validated(recipe, rel, name,
+				  psprintf("CHECK (%s IS %s NULL)", quote_identifier(column), is_row ? "DISTINCT FROM" : "NOT"),
 				  LOCK_STRONG);
 	return name;
 }
@@ -265,12 +319,13 @@ ZdmRecipe *
 zdm_plan_add_check(Relation rel, const char *expression, const char *name)
 {
 	char	   *canonical = zdm_expression_canonical(rel, expression);
-	char	   *chosen = name ? pstrdup(name) : choose_constraint_name(rel, NULL, "check");
+	char	   *chosen = name ? pstrdup(name) : choose_constraint_name(rel, NULL, NULL, "check");
 	ZdmRecipe  *recipe;
 
 	recipe = make_recipe("add_check", rel, name ? name : "check",
 						 psprintf("%s: %s", or_default(name), canonical));
 	require(recipe, chosen, check_name_is_free);
+	recipe->scans_children = true;
 	add_validated(recipe, rel, chosen, psprintf("CHECK (%s)", canonical), LOCK_STRONG);
 	return recipe;
 }
@@ -297,12 +352,67 @@ foreign_key_clause(const ZdmForeignKeyClause *clause)
 	return buf.data;
 }
 
+static bool
+has_unique_index(Relation referenced, List *columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(referenced))
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
+		Form_pg_index index = HeapTupleIsValid(tuple) ? (Form_pg_index) GETSTRUCT(tuple) : NULL;
+		bool		fits = index && index->indisunique && index->indisvalid && index->indimmediate &&
+		index->indnkeyatts == list_length(columns) && heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+
+		for (int i = 0; fits && i < index->indnkeyatts; i++)
+			fits = index->indkey.values[i] > 0 &&
+				is_among(columns, get_attname(RelationGetRelid(referenced), index->indkey.values[i], false));
+		if (index)
+			ReleaseSysCache(tuple);
+		if (fits)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Errors with UNDEFINED_COLUMN, INVALID_FOREIGN_KEY unless the referenced
+ * table has the key that the clause names; what else PostgreSQL finds, as
+ * types that cannot be compared, makes the first step fail.
+ */
+void
+zdm_plan_check_referenced(Relation referenced, const ZdmForeignKeyClause *clause)
+{
+	Oid			constraint = InvalidOid;
+	Bitmapset  *key = get_primary_key_attnos(RelationGetRelid(referenced), false, &constraint);
+	int			nkeys = clause->referenced_columns ? list_length(clause->referenced_columns) : bms_num_members(key);
+
+	check_columns(referenced, clause->referenced_columns);
+	if (nkeys == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("table %s has no primary key to refer to", table_name(referenced)),
+				 errhint("Add one with zdm.add_primary_key(), or give referenced_columns.")));
+	if (nkeys != list_length(clause->columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("%d columns cannot refer to %d columns of table %s", list_length(clause->columns), nkeys,
+						table_name(referenced)),
+				 errhint("Name as many columns as the referenced key has, in its order.")));
+	if (clause->referenced_columns && !has_unique_index(referenced, clause->referenced_columns))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
+				 errmsg("columns (%s) of table %s have no primary key or unique constraint",
+						join(clause->referenced_columns, ", ", true), table_name(referenced)),
+				 errhint("Add one with zdm.add_unique() first.")));
+}
+
 /* FOREIGN KEY: NOT VALID, then validated. */
 ZdmRecipe *
 zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause, const char *name)
 {
 	char	   *columns = join(clause->columns, "_", false);
-	char	   *chosen = name ? pstrdup(name) : choose_constraint_name(rel, columns, "fkey");
+	char	   *chosen = name ? pstrdup(name) : choose_constraint_name(rel, NULL, columns, "fkey");
 	char	   *text = foreign_key_clause(clause);
 	ZdmRecipe  *recipe;
 
@@ -406,7 +516,7 @@ zdm_plan_drop_constraint(Relation rel, const char *name)
 {
 	ZdmRecipe  *recipe = make_recipe("drop_constraint", rel, name, pstrdup(name));
 
-	require(recipe, name, check_exists);
+	require(recipe, name, check_droppable);
 	add_step(recipe, ZDM_STEP_DDL, name,
 			 psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table_name(rel), quote_identifier(name)),
 			 NULL, LOCK_STRONG);
@@ -428,4 +538,41 @@ zdm_plan_drop_not_null(Relation rel, const char *column)
 				 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
 				 NULL, LOCK_STRONG);
 	return recipe;
+}
+
+/* The constraint that a recipe adds; NULL when it adds none. */
+static const char *
+added_constraint(const ZdmRecipe *recipe)
+{
+	ListCell   *lc;
+
+	foreach(lc, recipe->steps)
+	{
+		const ZdmStep *step = lfirst(lc);
+
+		if (step->kind == ZDM_STEP_INDEX)
+			return step->object;
+	}
+	return recipe->steps ? ((ZdmStep *) linitial(recipe->steps))->object : NULL;
+}
+
+/*
+ * Is what a stored recipe was for, and has reached, still so?  It may have been
+ * undone since, by its inverse or by hand.
+ */
+bool
+zdm_plan_holds(Relation rel, const ZdmRecipe *recipe)
+{
+	const char *name;
+	ZdmConstraint *constraint;
+
+	if (strcmp(recipe->recipe, "set_not_null") == 0)
+		return find_column(rel, recipe->definition)->attnotnull;
+	if (strcmp(recipe->recipe, "drop_not_null") == 0)
+		return !find_column(rel, recipe->definition)->attnotnull;
+	name = added_constraint(recipe);
+	constraint = name ? zdm_constraint_load(RelationGetRelid(rel), name) : NULL;
+	if (strcmp(recipe->recipe, "drop_constraint") == 0)
+		return constraint == NULL;
+	return name == NULL || (constraint && constraint->valid);
 }

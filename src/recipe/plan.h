@@ -25,6 +25,7 @@ typedef struct ZdmForeignKeyClause
  * says of an expression.
  */
 extern ZdmRecipe *zdm_plan_add_check(Relation rel, const char *expression, const char *name);
+extern void zdm_plan_check_referenced(Relation referenced, const ZdmForeignKeyClause *clause);
 extern ZdmRecipe *zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause,
 										   const char *name);
 extern ZdmRecipe *zdm_plan_set_not_null(Relation rel, const char *column);
@@ -32,5 +33,8 @@ extern ZdmRecipe *zdm_plan_add_unique(Relation rel, List *columns, const char *n
 extern ZdmRecipe *zdm_plan_add_primary_key(Relation rel, List *columns, const char *name);
 extern ZdmRecipe *zdm_plan_drop_constraint(Relation rel, const char *name);
 extern ZdmRecipe *zdm_plan_drop_not_null(Relation rel, const char *column);
+
+
+extern bool zdm_plan_holds(Relation rel, const ZdmRecipe *recipe);
 
 #endif							/* ZDM_RECIPE_PLAN_H */

@@ -27,6 +27,7 @@ typedef struct ZdmStep
 	char	   *object;			/* constraint, column or index */
 	char	   *lock;			/* as zdm.steps shows it */
 	bool		done;
+	double		expected_ms;	/* negative: not known */
 } ZdmStep;
 
 typedef struct ZdmRecipe
@@ -36,6 +37,8 @@ typedef struct ZdmRecipe
 	char	   *subject;		/* for the job's name */
 	ZdmSessionSettings settings;	/* for functions in expressions */
 	List	   *steps;			/* of ZdmStep */
+	bool		scans_children; /* what it validates includes children and
+								 * partitions */
 
 	/* what must hold when it begins: an error otherwise; may be NULL */
 	const char *object;

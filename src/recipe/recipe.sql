@@ -18,6 +18,7 @@ CREATE TABLE zdm.recipe_step (
     lock            text NOT NULL,
     state           text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'undone')),
     finished_at     timestamptz,
+    expected_ms     float8,
     PRIMARY KEY (job_id, step)
 );
 
@@ -47,6 +48,11 @@ CREATE FUNCTION zdm.drop_constraint(
 CREATE FUNCTION zdm.drop_not_null(
         target regclass, column_name name, name text DEFAULT NULL) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_drop_not_null';
+CREATE FUNCTION zdm.plan_steps(
+        call text, OUT step int, OUT kind text, OUT statement text, OUT lock text, OUT undo text,
+        OUT expected_time interval, OUT basis text)
+    RETURNS SETOF record
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_plan_steps';
 
 COMMENT ON FUNCTION zdm.add_check(regclass, text, name, text) IS
     'Add a CHECK constraint at commit: NOT VALID, then validated in chunks. Returns the name of the job. Inverse: zdm.drop_constraint.';
@@ -62,6 +68,8 @@ COMMENT ON FUNCTION zdm.drop_constraint(regclass, name, text) IS
     'Drop a constraint at commit, without stalling anyone. Returns the name of the job.';
 COMMENT ON FUNCTION zdm.drop_not_null(regclass, name, text) IS
     'Take NOT NULL from a column at commit, without stalling anyone. Returns the name of the job.';
+COMMENT ON FUNCTION zdm.plan_steps(text) IS
+    'The steps of a call of zdm.add_check, zdm.set_not_null and their likes, given as you would run it: statement, lock, what undoes it, and the time that it takes, by reading a sample of the pages now. Starts nothing and changes nothing.';
 
 COMMENT ON TABLE zdm.recipe IS 'Changes of constraints as sequences of steps. Read zdm.jobs instead.';
 COMMENT ON COLUMN zdm.recipe.job_id IS 'Id of the job';
@@ -78,3 +86,4 @@ COMMENT ON COLUMN zdm.recipe_step.object IS 'The constraint, column or index tha
 COMMENT ON COLUMN zdm.recipe_step.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.recipe_step.state IS 'pending, done or undone';
 COMMENT ON COLUMN zdm.recipe_step.finished_at IS 'When it was done or undone';
+COMMENT ON COLUMN zdm.recipe_step.expected_ms IS 'How long it was expected to take at submit, in ms, NULL when that was not known';

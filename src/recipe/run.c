@@ -12,7 +12,9 @@
  */
 #include "postgres.h"
 
-#include "access/relation.h"
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "constraint/facts.h"
 #include "constraint/guard.h"
 #include "constraint/store.h"
@@ -23,17 +25,20 @@
 #include "ddl/statement.h"
 #include "ddl/targets.h"
 #include "index/index.h"
+#include "nodes/makefuncs.h"
 #include "recipe/run.h"
 #include "recipe/store.h"
 #include "run/pause.h"
 #include "run/verdict.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
+#include "utils/syscache.h"
 
 typedef struct RecipeRun
 {
 	ZdmRun		base;			/* first: a step is given this */
 	ZdmRecipe  *recipe;
+	bool		has_target;		/* it was there when the run began */
 } RecipeRun;
 
 /* ---------- the run ---------- */
@@ -44,7 +49,7 @@ apply_settings(ZdmRun *base)
 	(void) zdm_try_session_setting("search_path", "pg_catalog, pg_temp");
 }
 
-/* Step: load everything the run needs. */
+/* Step: load everything the run needs; what it makes is removed when it is cancelled. */
 static void
 load_step(void *arg)
 {
@@ -53,6 +58,8 @@ load_step(void *arg)
 
 	run->recipe = zdm_recipe_load(run->base.job->id);
 	MemoryContextSwitchTo(old);
+	run->has_target = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->base.job->target));
+	zdm_job_set_cleanup(run->base.job->id, true);
 	if (run->recipe == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -84,16 +91,34 @@ typedef struct StepStatement
 	const ZdmStep *step;
 	const char *text;
 	const char *state;			/* of the step, once it has run */
+	AlterTableStmt *tree;		/* of text, on the job's target whatever its
+								 * name is now; in run_mcxt */
 	List	   *targets;
 } StepStatement;
 
+/* The target's name may have changed, or be another table's by now. */
 static ZdmVerdict
 find_targets_body(ZdmRun *base, void *arg)
 {
 	StepStatement *statement = arg;
-	MemoryContext old = MemoryContextSwitchTo(base->run_mcxt);
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(base->job->target));
+	ZdmStatement *parsed;
+	MemoryContext old;
+	Oid			owner;
 
-	statement->targets = zdm_ddl_targets(zdm_statement_parse(statement->text));
+	if (!HeapTupleIsValid(tuple))
+		return ZDM_GONE;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	if (owner != base->owner)
+		return ZDM_OTHER_OWNER;
+
+	old = MemoryContextSwitchTo(base->run_mcxt);
+	parsed = zdm_statement_parse(statement->text);
+	statement->tree = castNode(AlterTableStmt, parsed->tree);
+	statement->tree->relation = makeRangeVar(get_namespace_name(get_rel_namespace(base->job->target)),
+											 get_rel_name(base->job->target), -1);
+	statement->targets = zdm_ddl_targets(parsed);
 	MemoryContextSwitchTo(old);
 	return ZDM_DONE;
 }
@@ -103,7 +128,9 @@ execute_body(ZdmRun *base, void *arg)
 {
 	StepStatement *statement = arg;
 
-	zdm_ddl_execute(statement->text);
+	if (RangeVarGetRelid(statement->tree->relation, NoLock, true) != base->job->target)
+		return ZDM_GONE;
+	zdm_ddl_execute_tree((Node *) statement->tree, statement->text);
 	zdm_recipe_set_state(base->job->id, statement->step->number, statement->state);
 	return ZDM_DONE;
 }
@@ -112,12 +139,11 @@ execute_body(ZdmRun *base, void *arg)
 static bool
 execute(RecipeRun *run, const ZdmStep *step, const char *text, const char *state)
 {
-	StepStatement statement = {.step = step};
+	StepStatement statement = {.run = run,.step = step};
 	ZdmRun	   *base = &run->base;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
-	statement.run = run;
 	statement.text = text;
 
 	statement.state = state;
@@ -130,7 +156,9 @@ execute(RecipeRun *run, const ZdmStep *step, const char *text, const char *state
 			verdict = zdm_ddl_locked(base, statement.targets, execute_body, &statement, &error);
 		if (verdict == ZDM_DONE)
 			break;
-		if (base->ended || !zdm_verdict_try_again(base, base->job->target, verdict, error))
+		if (base->ended || (verdict == ZDM_GONE && zdm_run_target_is_gone(base)))
+			return false;
+		if (verdict != ZDM_GONE && !zdm_verdict_try_again(base, base->job->target, verdict, error))
 			return false;
 	}
 	zdm_run_progressed(base);
@@ -305,8 +333,8 @@ undo_step(RecipeRun *run, const ZdmStep *step)
 }
 
 /*
- * Undo what a cancelled recipe has done, so that nothing of it is left.
- * Called likewise.
+ * Undo what a cancelled recipe has done, so that nothing of it is left; with
+ * the table all of it is gone.  Called likewise.
  */
 ZdmRunOutcome
 zdm_recipe_clean_up(const ZdmJob *job)
@@ -316,7 +344,7 @@ zdm_recipe_clean_up(const ZdmJob *job)
 
 	if (run == NULL)
 		return outcome;
-	for (int i = list_length(run->recipe->steps) - 1; i >= 0; i--)
+	for (int i = list_length(run->recipe->steps) - 1; run->has_target && i >= 0; i--)
 	{
 		if (!undo_step(run, list_nth(run->recipe->steps, i)))
 			return run->base.outcome;

@@ -15,6 +15,13 @@ static const char *const kind_names[] = {
 	[ZDM_STEP_VALIDATE] = "validate"
 };
 
+/* As zdm.recipe_step has it. */
+const char *
+zdm_recipe_kind_name(ZdmStepKind kind)
+{
+	return kind_names[kind];
+}
+
 static ZdmStepKind
 parse_kind(const char *name)
 {
@@ -33,7 +40,7 @@ parse_kind(const char *name)
 static void
 insert_step(int64 job_id, const ZdmStep *step)
 {
-	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID};
 	bool		isnull[lengthof(argtypes)] = {false};
 	Datum		values[lengthof(argtypes)];
 
@@ -45,8 +52,10 @@ insert_step(int64 job_id, const ZdmStep *step)
 	values[4] = step->undo ? CStringGetTextDatum(step->undo) : (Datum) 0;
 	values[5] = CStringGetTextDatum(step->object);
 	values[6] = CStringGetTextDatum(step->lock);
-	zdm_catalog_execute("INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock)"
-						" VALUES ($1, $2, $3, $4, $5, $6, $7)",
+	isnull[7] = step->expected_ms < 0;
+	values[7] = Float8GetDatum(step->expected_ms);
+	zdm_catalog_execute("INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, expected_ms)"
+						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 }
 
@@ -136,6 +145,37 @@ zdm_recipe_load(int64 job_id)
 	}
 	zdm_catalog_end(&scope);
 	return recipe;
+}
+
+/*
+ * What the steps of that table's recipes are about that are not done:
+ * constraints and indexes of these names, in the current memory context, are
+ * there or will be.
+ */
+List *
+zdm_recipe_objects(Oid target)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	Oid			argtype = OIDOID;
+	Datum		value = ObjectIdGetDatum(target);
+	List	   *objects = NIL;
+	ZdmCatalogScope scope;
+	int			nrows;
+
+	zdm_catalog_begin(&scope);
+	nrows = zdm_catalog_execute("SELECT DISTINCT s.object FROM zdm.recipe_step s JOIN zdm.job j USING (job_id)"
+								" WHERE j.target = $1 AND j.state <> 'done'",
+								1, &argtype, &value, NULL, SPI_OK_SELECT);
+	for (int i = 0; i < nrows; i++)
+	{
+		char	   *object = zdm_catalog_text(i, 1, mcxt);
+		MemoryContext old = MemoryContextSwitchTo(mcxt);
+
+		objects = lappend(objects, object);
+		MemoryContextSwitchTo(old);
+	}
+	zdm_catalog_end(&scope);
+	return objects;
 }
 
 /* Note what has become of a step: done or undone. */

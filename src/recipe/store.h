@@ -7,9 +7,12 @@
 
 #include "recipe/recipe.h"
 
+extern const char *zdm_recipe_kind_name(ZdmStepKind kind);
+
 /* Each needs a transaction; none of them commits. */
 extern void zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe);
 extern ZdmRecipe *zdm_recipe_load(int64 job_id);
+extern List *zdm_recipe_objects(Oid target);
 extern void zdm_recipe_set_state(int64 job_id, int step, const char *state);
 
 #endif							/* ZDM_RECIPE_STORE_H */

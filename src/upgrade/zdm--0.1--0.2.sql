@@ -145,6 +145,7 @@ CREATE TABLE zdm.recipe_step (
     lock            text NOT NULL,
     state           text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'undone')),
     finished_at     timestamptz,
+    expected_ms     float8,
     PRIMARY KEY (job_id, step)
 );
 
@@ -174,6 +175,11 @@ CREATE FUNCTION zdm.drop_constraint(
 CREATE FUNCTION zdm.drop_not_null(
         target regclass, column_name name, name text DEFAULT NULL) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_drop_not_null';
+CREATE FUNCTION zdm.plan_steps(
+        call text, OUT step int, OUT kind text, OUT statement text, OUT lock text, OUT undo text,
+        OUT expected_time interval, OUT basis text)
+    RETURNS SETOF record
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_plan_steps';
 
 COMMENT ON FUNCTION zdm.add_check(regclass, text, name, text) IS
     'Add a CHECK constraint at commit: NOT VALID, then validated in chunks. Returns the name of the job. Inverse: zdm.drop_constraint.';
@@ -189,6 +195,8 @@ COMMENT ON FUNCTION zdm.drop_constraint(regclass, name, text) IS
     'Drop a constraint at commit, without stalling anyone. Returns the name of the job.';
 COMMENT ON FUNCTION zdm.drop_not_null(regclass, name, text) IS
     'Take NOT NULL from a column at commit, without stalling anyone. Returns the name of the job.';
+COMMENT ON FUNCTION zdm.plan_steps(text) IS
+    'The steps of a call of zdm.add_check, zdm.set_not_null and their likes, given as you would run it: statement, lock, what undoes it, and the time that it takes, by reading a sample of the pages now. Starts nothing and changes nothing.';
 
 COMMENT ON TABLE zdm.recipe IS 'Changes of constraints as sequences of steps. Read zdm.jobs instead.';
 COMMENT ON COLUMN zdm.recipe.job_id IS 'Id of the job';
@@ -205,6 +213,7 @@ COMMENT ON COLUMN zdm.recipe_step.object IS 'The constraint, column or index tha
 COMMENT ON COLUMN zdm.recipe_step.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.recipe_step.state IS 'pending, done or undone';
 COMMENT ON COLUMN zdm.recipe_step.finished_at IS 'When it was done or undone';
+COMMENT ON COLUMN zdm.recipe_step.expected_ms IS 'How long it was expected to take at submit, in ms, NULL when that was not known';
 
 -- DDL without stalling the application: zdm.execute_ddl, and what a job waits for.
 
@@ -524,7 +533,8 @@ SELECT s.job_id,
        s.statement,
        s.lock,
        s.undo,
-       s.finished_at
+       s.finished_at,
+       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time
   FROM zdm.recipe_step s
   JOIN zdm.recipe r USING (job_id)
   JOIN zdm.job j USING (job_id)
@@ -719,6 +729,7 @@ COMMENT ON COLUMN zdm.steps.statement IS 'What it does, as a statement; a valida
 COMMENT ON COLUMN zdm.steps.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.steps.undo IS 'What undoes it when the job is cancelled';
 COMMENT ON COLUMN zdm.steps.finished_at IS 'When it was done or undone';
+COMMENT ON COLUMN zdm.steps.expected_time IS 'How long it was expected to take, by the size of the table and a sample of its pages read at submit, without the wait for locks; 0 for a change of the catalogs, NULL when it is not known';
 COMMENT ON VIEW zdm.statements IS 'One row per statement of zdm.execute_ddl.';
 COMMENT ON COLUMN zdm.statements.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.statements.name IS 'Name of the job';
@@ -863,3 +874,6 @@ COMMENT ON TABLE zdm.violation_total IS 'Number of rows that break a constraint.
 COMMENT ON COLUMN zdm.violation_total.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.violation_total.rows IS 'Rows found';
 COMMENT ON COLUMN zdm.violation_total.listed IS 'How many of the finds are rows of zdm.violation; one more than the limit: some are not';
+
+COMMENT ON COLUMN zdm.workers.connected_as IS
+    'Role a worker is connected as: the owner of the job where that role may connect, otherwise the bootstrap superuser, and the worker switches to the owner in each transaction. NULL for the launcher.';

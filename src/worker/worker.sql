@@ -27,7 +27,7 @@ COMMENT ON COLUMN zdm.workers.database IS
 COMMENT ON COLUMN zdm.workers.job_id IS
     'The job of that database whose lock a worker holds, see zdm.jobs; NULL for others, and for a worker that begins.';
 COMMENT ON COLUMN zdm.workers.connected_as IS
-    'Role a worker is connected as: the owner of the target where that role may connect, otherwise the bootstrap superuser, and the worker switches to the owner in each transaction. NULL for the launcher.';
+    'Role a worker is connected as: the owner of the job where that role may connect, otherwise the bootstrap superuser, and the worker switches to the owner in each transaction. NULL for the launcher.';
 COMMENT ON COLUMN zdm.workers.started_at IS
     'When the process started.';
 COMMENT ON COLUMN zdm.workers.transaction_started_at IS

@@ -1,0 +1,19 @@
+/*
+ * preview.h
+ *	  The steps of a recipe without starting it: how long they would take, and
+ *	  zdm.plan_steps().
+ */
+#ifndef ZDM_RECIPE_PREVIEW_H
+#define ZDM_RECIPE_PREVIEW_H
+
+#include "fmgr.h"
+#include "recipe/recipe.h"
+
+extern void zdm_recipe_estimate(Relation rel, ZdmRecipe *recipe);
+extern bool zdm_recipe_previewed(void);
+extern void zdm_recipe_preview(Relation rel, ZdmRecipe *recipe);
+
+/* api.c: is this C function one that starts a recipe? */
+extern bool zdm_recipe_is_function(PGFunction function);
+
+#endif							/* ZDM_RECIPE_PREVIEW_H */
