@@ -65,7 +65,7 @@
 #define LARGEST_BATCH 32768
 #define LARGEST_BATCH_BYTES (4 * 1024 * 1024)
 
-/* records of moves dealt with in one chunk, and in the transaction of the mark */
+/* records of moves dealt with in one chunk; pages looked at in the transaction of the mark */
 #define MOVES_IN_CHUNK 20000
 #define MOVES_IN_MARK 200
 
@@ -157,8 +157,6 @@ fits(const ZdmConstraint *constraint, Relation child, const char **why)
 
 	if (!zdm_fk_fits(constraint, child, why))
 		return false;
-	if (child->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		return true;
 	kb = (int64) RelationGetNumberOfBlocks(child) * (BLCKSZ / 1024);
 	if (kb < zdm_guarded_scan_from)
 	{
@@ -526,6 +524,7 @@ pages_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
 {
 	Look		look = {0};
 	List	   *moved = NIL;
+	bool		all_moves = true;
 	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 	BlockNumber end = (BlockNumber) Min((int64) chunk->next_block + chunk->units, (int64) blocks);
 	ZdmVerdict	verdict = lock_parent(v);
@@ -535,7 +534,7 @@ pages_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
 	if (verdict != ZDM_DONE)
 		return verdict;
 	if (chunk->next_block >= blocks)
-		moved = zdm_guard_moved_blocks(v->base.job->id, RelationGetRelid(rel), MOVES_IN_CHUNK, true);
+		moved = zdm_guard_take_blocks(v->base.job->id, RelationGetRelid(rel), MOVES_IN_CHUNK, &all_moves);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	chunk->units_total = blocks;
@@ -550,7 +549,7 @@ pages_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
 		chunk->next_block = end;
 	}
 	end_look(&look);
-	chunk->last = chunk->next_block >= blocks && list_length(moved) <= MOVES_IN_MARK;
+	chunk->last = chunk->next_block >= blocks && all_moves && list_length(moved) <= MOVES_IN_MARK;
 	return ZDM_DONE;
 }
 
@@ -572,7 +571,7 @@ before_mark(ZdmValidation *v, Relation rel)
 		verdict = verify_guard(v, &position);
 	if (verdict != ZDM_DONE)
 		return verdict;
-	moved = zdm_guard_moved_blocks(v->base.job->id, RelationGetRelid(rel), MOVES_IN_MARK + 1, false);
+	moved = zdm_guard_moved_blocks(v->base.job->id, RelationGetRelid(rel), MOVES_IN_MARK + 1);
 	if (moved == NIL)
 		return ZDM_DONE;
 	if (list_length(moved) > MOVES_IN_MARK)

@@ -434,13 +434,9 @@ zdm_guard_clean_up(const ZdmJob *job)
 
 /* ---- what it has recorded ---- */
 
-/*
- * Pages recorded for a job and table, as a list of int; each once, at most
- * limit records.  take: they are deleted in the current transaction.  Rows
- * that a snapshot taken afterwards sees elsewhere have other records.
- */
-List *
-zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit, bool take)
+/* A query's pages and number of records, as a list of int. */
+static List *
+list_blocks(const char *sql, int64 job_id, Oid leaf, int limit, int64 *records)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	ZdmCatalogScope scope;
@@ -449,13 +445,9 @@ zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit, bool take)
 	List	   *blocks = NIL;
 	int			found;
 
+	*records = 0;
 	zdm_catalog_begin(&scope);
-	found = zdm_catalog_execute(take ? "WITH taken AS (DELETE FROM zdm.moved_block WHERE ctid = ANY (ARRAY("
-								"SELECT ctid FROM zdm.moved_block WHERE job_id = $1 AND leaf = $2 LIMIT $3))"
-								" RETURNING block) SELECT DISTINCT block FROM taken ORDER BY block"
-								: "SELECT DISTINCT block FROM (SELECT block FROM zdm.moved_block"
-								" WHERE job_id = $1 AND leaf = $2 LIMIT $3) AS moved ORDER BY block",
-								3, argtypes, values, NULL, SPI_OK_SELECT);
+	found = zdm_catalog_execute(sql, 3, argtypes, values, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < found; i++)
 	{
 		bool		isnull;
@@ -463,8 +455,42 @@ zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit, bool take)
 		MemoryContext old = MemoryContextSwitchTo(mcxt);
 
 		blocks = lappend_int(blocks, (int) (BlockNumber) block);
+		*records += DatumGetInt64(zdm_catalog_value(i, 2, &isnull));
 		MemoryContextSwitchTo(old);
 	}
 	zdm_catalog_end(&scope);
 	return blocks;
+}
+
+/*
+ * Take up to limit records of a job and table, deleting them in the current
+ * transaction: their pages, each once, as a list of int.  *all says that no
+ * record is left; a page may have any number of them.  Rows that a snapshot
+ * taken afterwards sees elsewhere have other records.
+ */
+List *
+zdm_guard_take_blocks(int64 job_id, Oid leaf, int limit, bool *all)
+{
+	int64		records;
+	List	   *blocks = list_blocks("WITH taken AS (DELETE FROM zdm.moved_block WHERE ctid = ANY (ARRAY("
+									 "SELECT ctid FROM zdm.moved_block WHERE job_id = $1 AND leaf = $2 LIMIT $3))"
+									 " RETURNING block) SELECT block, count(*) FROM taken GROUP BY block ORDER BY block",
+									 job_id, leaf, limit, &records);
+
+	*all = records < limit;
+	return blocks;
+}
+
+/*
+ * The pages that are recorded, each once, as a list of int.  As many as limit:
+ * there may be more.
+ */
+List *
+zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit)
+{
+	int64		records;
+
+	return list_blocks("SELECT block, count(*) FROM zdm.moved_block WHERE job_id = $1 AND leaf = $2"
+					   " GROUP BY block LIMIT $3",
+					   job_id, leaf, limit, &records);
 }
