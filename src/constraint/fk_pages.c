@@ -41,6 +41,7 @@
 #include "constraint/fk_parents.h"
 #include "constraint/guard.h"
 #include "constraint/keyset.h"
+#include "constraint/page_scan.h"
 #include "core/settings.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
@@ -420,31 +421,23 @@ batch_is_full(const Look *look)
 static BlockNumber
 look_at_pages(Look *look, BlockNumber start, BlockNumber end, bool may_stop)
 {
-	TableScanDesc scan = table_beginscan_strat(look->rel, look->snapshot, 0, NULL, true, false);
-	TupleTableSlot *slot = table_slot_create(look->rel, NULL);
-	BlockNumber block = start;
+	ZdmPageScan *scan = zdm_page_scan_begin(look->rel, look->snapshot, start, end);
 
-	heap_setscanlimits(scan, start, end - start);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	while (zdm_page_scan_next_page(scan))
 	{
-		BlockNumber here = ItemPointerGetBlockNumber(&slot->tts_tid);
-
-		if (here != block)
+		while (zdm_page_scan_next_row(scan))
 		{
-			CHECK_FOR_INTERRUPTS();
-			if (may_stop && zdm_scan_time_is_up(look->chunk))
-			{
-				end = here;
-				break;
-			}
-			block = here;
+			look_at_row(look, scan->slot);
+			if (batch_is_full(look))
+				search_batch(look);
 		}
-		look_at_row(look, slot);
-		if (batch_is_full(look))
-			search_batch(look);
+		if (may_stop && zdm_scan_time_is_up(look->chunk))
+		{
+			end = scan->block + 1;
+			break;
+		}
 	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	zdm_page_scan_end(scan);
 	search_batch(look);
 	return end;
 }
