@@ -26,7 +26,7 @@ typedef struct ZdmPageStream
 
 #if PG_VERSION_NUM >= 170000
 static inline BlockNumber
-zdm_compat_next_block(ReadStream *stream, void *private_data, void *per_buffer_data)
+zdm_compat_next_block(ReadStream * stream, void *private_data, void *per_buffer_data)
 {
 	ZdmPageStream *pages = private_data;
 

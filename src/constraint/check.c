@@ -32,7 +32,6 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
-#include "access/tableam.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
@@ -41,7 +40,6 @@
 #include "constraint/scan.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pg_list.h"
 #include "optimizer/optimizer.h"

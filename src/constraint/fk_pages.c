@@ -31,7 +31,6 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
 #include "access/nbtree.h"
 #include "access/relation.h"
 #include "access/tableam.h"
@@ -45,7 +44,6 @@
 #include "core/settings.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -79,7 +77,6 @@ typedef struct Collected
 /* Of one relation in one worker. */
 typedef struct Pages
 {
-	Oid			leaf;
 	bool		is_open;		/* what follows is set */
 	bool		is_preloaded;
 	ZdmForeignKey fk;
@@ -582,41 +579,19 @@ prepare(ZdmValidation *v)
 {
 	Pages	   *pages = MemoryContextAllocZero(v->scan_mcxt, sizeof(Pages));
 
-	pages->leaf = v->cursor.leaf;
 	v->state = pages;
 	return zdm_guard_install(v);
 }
 
-/* The job will go on from its place: now, by another worker, or when it is resumed. */
-static bool
-will_go_on(const ZdmRun *run)
-{
-	if (!run->ended)
-		return false;
-	switch (run->outcome.result)
-	{
-		case ZDM_RUN_PAUSED:
-		case ZDM_RUN_CANCELLED:
-			return true;
-		case ZDM_RUN_STOPPED:
-			return run->orders.state == ZDM_JOB_RUNNING || run->orders.state == ZDM_JOB_PAUSED;
-		default:
-			return false;
-	}
-}
-
 /*
- * The guard stays as long as its records are needed.  When the job is cancelled
- * later on, or an interrupt has kept this from being called, clean-up removes it.
+ * A guard stays as long as its records are needed: also while the job is
+ * paused.  When the run has ended for good, the frame removes it.
  */
 static void
 finish(ZdmValidation *v)
 {
-	Pages	   *pages = v->state;
-
-	if (will_go_on(&v->base))
-		return;
-	zdm_guard_remove(v, pages ? pages->leaf : v->cursor.leaf);
+	if (!v->base.ended)
+		(void) zdm_guard_remove_all(&v->base);
 }
 
 const ZdmScanMethod zdm_scan_fk_pages = {
