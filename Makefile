@@ -38,7 +38,8 @@ SRCS = \
 	src/constraint/api.c src/constraint/check.c src/constraint/facts.c src/constraint/fk.c src/constraint/fk_list.c \
 	src/constraint/fk_merge.c src/constraint/fk_pages.c src/constraint/fk_parents.c src/constraint/fk_walk.c \
 	src/constraint/guard.c src/constraint/hierarchy.c src/constraint/keyset.c \
-	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/plan.c src/constraint/report.c src/constraint/sample.c \
+	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/page_scan.c src/constraint/plan.c \
+	src/constraint/report.c src/constraint/sample.c \
 	src/constraint/step.c src/constraint/store.c src/constraint/target.c src/constraint/validation.c \
 	src/recipe/api.c src/recipe/expression.c src/recipe/plan.c src/recipe/preview.c src/recipe/run.c src/recipe/store.c \
 	src/explain/api.c src/explain/catalog.c src/explain/columns.c src/explain/constraints.c \

@@ -279,3 +279,21 @@ RESET ROLE;
 DROP TABLE v_own;
 REVOKE ALL ON SCHEMA zdm, public FROM v_owner, v_other;
 DROP ROLE v_owner, v_other;
+
+--
+-- the row as the expression sees it: its table, all of it, without the dropped column, with the added one and
+-- with a value stored out of line; versions that are dead are not looked at
+--
+CREATE TABLE v_row (gone int, a int, big text, b int);
+ALTER TABLE v_row ALTER big SET STORAGE EXTERNAL;
+INSERT INTO v_row SELECT i, i, repeat('y', 3000), NULL FROM generate_series(1, 50) i;
+ALTER TABLE v_row DROP gone, ADD c int DEFAULT 7;
+UPDATE v_row SET b = 1 WHERE a % 2 = 0;
+DELETE FROM v_row WHERE a % 5 = 0;
+ALTER TABLE v_row ADD CONSTRAINT v_row_is CHECK (tableoid = 'v_row'::regclass AND length(big) = 3000 AND c = 7 AND
+    (b IS NULL OR b = 1) AND row_to_json(v_row) ->> 'a' = a::text) NOT VALID;
+CALL validate('v_row', 'v_row_is', 'v whole row');
+ALTER TABLE v_row ADD CONSTRAINT v_row_b CHECK (b IS NOT NULL) NOT VALID;
+CALL validate('v_row', 'v_row_b', 'v row b');
+SELECT count(*), count(*) FILTER (WHERE a % 2 = 0) AS wrong
+  FROM zdm.violations JOIN v_row ON v_row.ctid = row_ctid WHERE job_name = 'v row b';

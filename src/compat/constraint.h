@@ -57,4 +57,15 @@ zdm_compat_expand_check(Node *expr, Relation rel)
 #endif
 }
 
+/* 18: a column that is NOT NULL may hold NULLs until that is validated */
+static inline bool
+zdm_compat_has_no_nulls(TupleDesc desc, AttrNumber attnum)
+{
+#if PG_VERSION_NUM >= 180000
+	return TupleDescCompactAttr(desc, attnum - 1)->attnullability == ATTNULLABLE_VALID;
+#else
+	return TupleDescAttr(desc, attnum - 1)->attnotnull;
+#endif
+}
+
 #endif							/* ZDM_COMPAT_CONSTRAINT_H */

@@ -32,15 +32,14 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
-#include "access/tableam.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "compat/constraint.h"
+#include "constraint/page_scan.h"
 #include "constraint/scan.h"
 #include "executor/executor.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/pg_list.h"
 #include "optimizer/optimizer.h"
@@ -51,12 +50,6 @@
 
 #define FIRST_CHUNK_BLOCKS 1024
 #define LARGEST_CHUNK_BLOCKS (1 << 20)
-
-#ifdef HAVE__BUILTIN_CONSTANT_P
-#define PREFETCH(address) __builtin_prefetch(address)
-#else
-#define PREFETCH(address) ((void) (address))
-#endif
 
 static Node *
 expression(const ZdmConstraint *constraint, Relation rel)
@@ -149,72 +142,46 @@ note_place(void *arg)
 }
 
 /*
- * Ask the processor for the headers of all rows of the page that the scan has
- * come to.  Where the page is all-visible nothing has touched them yet, and
- * each would be waited for by itself.
- */
-static void
-prefetch_rows(TableScanDesc scan)
-{
-	HeapScanDesc heap = (HeapScanDesc) scan;
-	Page		page = BufferGetPage(heap->rs_cbuf);
-
-	for (int i = 0; i < (int) heap->rs_ntuples; i++)
-		PREFETCH(PageGetItem(page, PageGetItemId(page, heap->rs_vistuples[i])));
-}
-
-/*
- * Evaluate the rows of the scan, up to the end of its range or of the time.
+ * Evaluate the rows of the scan, up to its end or until the time is up.
  * Returns the first block that was not looked at.
  */
 static BlockNumber
-scan_rows(ZdmValidation *v, Relation rel, ZdmChunk *chunk, TableScanDesc scan,
+scan_rows(ZdmValidation *v, Relation rel, ZdmChunk *chunk, ZdmPageScan *scan,
 		  BlockNumber end, EState *estate)
 {
 	ExprState  *check = ExecPrepareExpr((Expr *) expression(v->constraint, rel), estate);
 	ExprContext *econtext = GetPerTupleExprContext(estate);
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
-	BlockNumber block = InvalidBlockNumber;
-	Place		place = {.v = v,.slot = slot};
+	Place		place = {.v = v,.slot = scan->slot};
 	ErrorContextCallback callback = {.callback = note_place,.arg = &place,.previous = error_context_stack};
 
-	econtext->ecxt_scantuple = slot;
+	econtext->ecxt_scantuple = scan->slot;
 	error_context_stack = &callback;
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	while (zdm_page_scan_next_page(scan))
 	{
-		BlockNumber here = ItemPointerGetBlockNumberNoCheck(&slot->tts_tid);
-
-		if (here != block)
+		while (zdm_page_scan_next_row(scan))
 		{
-			prefetch_rows(scan);
-			CHECK_FOR_INTERRUPTS();
-			if (block != InvalidBlockNumber && zdm_scan_time_is_up(chunk))
-			{
-				end = here;
-				break;
-			}
-			block = here;
+			chunk->rows++;
+			if (!ExecCheck(check, econtext))
+				zdm_scan_report(v, rel, chunk, scan->slot);
+			if (!econtext->ecxt_per_tuple_memory->isReset)
+				ResetExprContext(econtext);
 		}
-		chunk->rows++;
-		if (!ExecCheck(check, econtext))
-			zdm_scan_report(v, rel, chunk, slot);
-		ResetExprContext(econtext);
+		if (zdm_scan_time_is_up(chunk))
+		{
+			end = scan->block + 1;
+			break;
+		}
 	}
 	error_context_stack = callback.previous;
-	ExecDropSingleTupleTableSlot(slot);
 	return end;
 }
 
-/*
- * A strategy scan: it goes through a ring of a few buffers, so that a large
- * cold table does not push everything else out of shared buffers.
- */
 static ZdmVerdict
 scan_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
 {
 	BlockNumber blocks;
 	BlockNumber end;
-	TableScanDesc scan;
+	ZdmPageScan *scan;
 	EState	   *estate;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -224,10 +191,9 @@ scan_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
 	if (chunk->next_block < end)
 	{
 		estate = CreateExecutorState();
-		scan = table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
-		heap_setscanlimits(scan, chunk->next_block, end - chunk->next_block);
+		scan = zdm_page_scan_begin(rel, GetActiveSnapshot(), chunk->next_block, end);
 		end = scan_rows(v, rel, chunk, scan, end, estate);
-		table_endscan(scan);
+		zdm_page_scan_end(scan);
 		FreeExecutorState(estate);
 		chunk->units_done = end - chunk->next_block;
 		chunk->next_block = end;

@@ -26,7 +26,9 @@
  * version, and the scan starts over.  Writers with session_replication_role =
  * replica run no triggers; the apply of a subscription is such a writer, and
  * tables that are part of one are left to native.  Other such writers can break
- * a valid foreign key at any time.
+ * a valid foreign key at any time, and so can a BEFORE trigger or a rule that
+ * suppresses an action of the constraint: native, too, marks what was so under
+ * its snapshot, however long ago that was taken.
  */
 #include "postgres.h"
 
@@ -36,6 +38,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/indexing.h"
+#include "catalog/partition.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_subscription_rel.h"
 #include "catalog/pg_trigger.h"
@@ -160,10 +163,58 @@ parent_constraint(Oid oid)
 	return parent;
 }
 
+static bool
+is_in_subscription(Oid relid)
+{
+	Relation	rel = table_open(SubscriptionRelRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, Anum_pg_subscription_rel_srrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, SubscriptionRelSrrelidSrsubidIndexId, true, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Does a subscription write the table?  One that has a partitioned table
+ * writes its partitions.
+ */
+static bool
+is_subscribed(Oid relid)
+{
+	ListCell   *lc;
+
+	if (is_in_subscription(relid))
+		return true;
+	if (!get_rel_relispartition(relid))
+		return false;
+	foreach(lc, get_partition_ancestors(relid))
+	{
+		if (is_in_subscription(lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+static void
+refuse_subscribed(const ZdmConstraint *constraint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a subscription has begun to write a table of foreign key \"%s\"", constraint->name),
+			 errdetail("It writes without checking foreign keys."),
+			 errhint("Cancel the job and validate with method => 'native'.")));
+}
+
 /*
  * The versions of the rows of the constraint's triggers: two on either side.
  * A partition's constraint has those of the referenced table with its parent.
- * Raises when one is missing or disabled.
+ * Raises when one is missing or disabled, or when a subscription writes.
  */
 char *
 zdm_fk_premises(const ZdmConstraint *constraint, Relation child)
@@ -172,6 +223,8 @@ zdm_fk_premises(const ZdmConstraint *constraint, Relation child)
 	TriggerCount count = {0};
 	StringInfoData buf;
 
+	if (is_subscribed(constraint->relid) || is_subscribed(constraint->confrelid))
+		refuse_subscribed(constraint);
 	initStringInfo(&buf);
 	for (Oid oid = constraint->oid; OidIsValid(oid); oid = parent_constraint(oid))
 		add_triggers(&buf, pg_trigger, oid, constraint, &count);
@@ -185,23 +238,6 @@ zdm_fk_premises(const ZdmConstraint *constraint, Relation child)
 				 errdetail("Without them nothing checks what is written."),
 				 errhint("Enable them with ALTER TABLE ... ENABLE TRIGGER ALL, then use zdm.retry_job().")));
 	return buf.data;
-}
-
-static bool
-is_subscribed(Oid relid)
-{
-	Relation	rel = table_open(SubscriptionRelRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	bool		found;
-
-	ScanKeyInit(&key, Anum_pg_subscription_rel_srrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, InvalidOid, false, NULL, 1, &key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
 }
 
 static bool
@@ -255,8 +291,8 @@ zdm_fk_fits(const ZdmConstraint *constraint, Relation child, const char **why)
 	}
 	if (child->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
 	{
-		*why = "its partitions are scanned";
-		return true;
+		*why = psprintf("\"%s\" is partitioned", RelationGetRelationName(child));
+		return false;
 	}
 	if (child->rd_rel->relkind != RELKIND_RELATION)
 	{

@@ -35,6 +35,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_constraint.h"
+#include "compat/constraint.h"
 #include "constraint/fk.h"
 #include "constraint/fk_parents.h"
 #include "miscadmin.h"
@@ -66,6 +67,7 @@ typedef struct Merge
 	Oid			child_type[INDEX_MAX_KEYS];
 	bool		byval[INDEX_MAX_KEYS];
 	int16		len[INDEX_MAX_KEYS];
+	FmgrInfo	compare[INDEX_MAX_KEYS];	/* child with child */
 
 	ZdmWalk		children;
 	ZdmParents	parents;
@@ -189,7 +191,7 @@ may_be_null_in_part(const ZdmForeignKey *fk, Relation child)
 		return false;
 	for (int i = 0; i < fk->nkeys; i++)
 	{
-		if (!TupleDescAttr(RelationGetDescr(child), fk->child_att[i] - 1)->attnotnull)
+		if (!zdm_compat_has_no_nulls(RelationGetDescr(child), fk->child_att[i]))
 			return true;
 	}
 	return false;
@@ -204,8 +206,6 @@ fits(const ZdmConstraint *constraint, Relation child, const char **why)
 
 	if (!zdm_fk_fits(constraint, child, why))
 		return false;
-	if (child->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		return true;
 	LockRelationOid(constraint->confrelid, AccessShareLock);
 	LockRelationOid(constraint->conindid, AccessShareLock);
 	zdm_fk_load(constraint, &fk);
@@ -301,17 +301,28 @@ take_key(Merge *m)
 	MemoryContextSwitchTo(old);
 }
 
+static inline bool
+same_value(Merge *m, int column, Datum value)
+{
+	if (m->byval[column] ? value == m->key[column]
+		: datum_image_eq(value, m->key[column], false, m->len[column]))
+		return true;
+	return DatumGetInt32(FunctionCall2Coll(&m->compare[column],
+										   m->child_index->rd_indcollation[column],
+										   value, m->key[column])) == 0;
+}
+
 /*
- * Whether the entry has the key being dealt with, by its bytes: keys that are
- * equal and look different are looked up twice, which does no harm.
+ * Whether the entry has the key being dealt with.  Keys that are equal are one
+ * key, however they look (1.0 and 1.00): a jump, and the position, pass over
+ * all of them, so all of them must have been dealt with.
  */
 static inline bool
-same_key(const Merge *m, const ZdmWalk *walk)
+same_key(Merge *m, const ZdmWalk *walk)
 {
 	for (int i = 0; i < m->columns; i++)
 	{
-		if (m->byval[i] ? walk->key[i] != m->key[i]
-			: !datum_image_eq(walk->key[i], m->key[i], false, m->len[i]))
+		if (!same_value(m, i, walk->key[i]))
 			return false;
 	}
 	return true;
@@ -328,10 +339,16 @@ took_too_long(const ZdmChunk *chunk)
 	return zdm_scan_time_is_up(&longer);
 }
 
+/*
+ * Report the children with the key.  As long as none has been seen this goes on
+ * to the last entry, however many dead ones come before it; when one has, the
+ * constraint is known not to hold, and the rest may be left for the next try.
+ */
 static void
 report_children(Merge *m, Snapshot snapshot)
 {
 	ZdmWalk		children;
+	int64		reported = m->chunk->violations;
 	int64		entries = 0;
 
 	zdm_walk_begin(&children, m->child, m->child_index, snapshot, m->fk->nkeys, m->child_type);
@@ -341,7 +358,8 @@ report_children(Merge *m, Snapshot snapshot)
 		CHECK_FOR_INTERRUPTS();
 		if (zdm_walk_visible(&children, true))
 			zdm_scan_report(m->v, m->child, m->chunk, children.slot);
-		if (++entries % KEYS_BETWEEN_LOOKS == 0 && took_too_long(m->chunk))
+		if (++entries % KEYS_BETWEEN_LOOKS == 0 && m->chunk->violations > reported &&
+			took_too_long(m->chunk))
 			break;
 	}
 	zdm_walk_end(&children);
@@ -425,6 +443,8 @@ open_merge(Merge *m)
 		m->child_type[i] = m->child_index->rd_opcintype[i];
 		m->byval[i] = att->attbyval;
 		m->len[i] = att->attlen;
+		fmgr_info(get_opfamily_proc(m->child_index->rd_opfamily[i], m->child_type[i], m->child_type[i],
+									BTORDER_PROC), &m->compare[i]);
 	}
 	m->key_mcxt = AllocSetContextCreate(CurrentMemoryContext, "zdm key", ALLOCSET_SMALL_SIZES);
 	zdm_walk_begin(&m->children, m->child, m->child_index, GetActiveSnapshot(), m->fk->nkeys,

@@ -31,7 +31,6 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
 #include "access/nbtree.h"
 #include "access/relation.h"
 #include "access/tableam.h"
@@ -41,10 +40,10 @@
 #include "constraint/fk_parents.h"
 #include "constraint/guard.h"
 #include "constraint/keyset.h"
+#include "constraint/page_scan.h"
 #include "core/settings.h"
 #include "miscadmin.h"
 #include "parser/parse_coerce.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -65,7 +64,7 @@
 #define LARGEST_BATCH 32768
 #define LARGEST_BATCH_BYTES (4 * 1024 * 1024)
 
-/* records of moves dealt with in one chunk, and in the transaction of the mark */
+/* records of moves dealt with in one chunk; pages looked at in the transaction of the mark */
 #define MOVES_IN_CHUNK 20000
 #define MOVES_IN_MARK 200
 
@@ -78,7 +77,6 @@ typedef struct Collected
 /* Of one relation in one worker. */
 typedef struct Pages
 {
-	Oid			leaf;
 	bool		is_open;		/* what follows is set */
 	bool		is_preloaded;
 	ZdmForeignKey fk;
@@ -157,8 +155,6 @@ fits(const ZdmConstraint *constraint, Relation child, const char **why)
 
 	if (!zdm_fk_fits(constraint, child, why))
 		return false;
-	if (child->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		return true;
 	kb = (int64) RelationGetNumberOfBlocks(child) * (BLCKSZ / 1024);
 	if (kb < zdm_guarded_scan_from)
 	{
@@ -422,31 +418,23 @@ batch_is_full(const Look *look)
 static BlockNumber
 look_at_pages(Look *look, BlockNumber start, BlockNumber end, bool may_stop)
 {
-	TableScanDesc scan = table_beginscan_strat(look->rel, look->snapshot, 0, NULL, true, false);
-	TupleTableSlot *slot = table_slot_create(look->rel, NULL);
-	BlockNumber block = start;
+	ZdmPageScan *scan = zdm_page_scan_begin(look->rel, look->snapshot, start, end);
 
-	heap_setscanlimits(scan, start, end - start);
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	while (zdm_page_scan_next_page(scan))
 	{
-		BlockNumber here = ItemPointerGetBlockNumber(&slot->tts_tid);
-
-		if (here != block)
+		while (zdm_page_scan_next_row(scan))
 		{
-			CHECK_FOR_INTERRUPTS();
-			if (may_stop && zdm_scan_time_is_up(look->chunk))
-			{
-				end = here;
-				break;
-			}
-			block = here;
+			look_at_row(look, scan->slot);
+			if (batch_is_full(look))
+				search_batch(look);
 		}
-		look_at_row(look, slot);
-		if (batch_is_full(look))
-			search_batch(look);
+		if (may_stop && zdm_scan_time_is_up(look->chunk))
+		{
+			end = scan->block + 1;
+			break;
+		}
 	}
-	table_endscan(scan);
-	ExecDropSingleTupleTableSlot(slot);
+	zdm_page_scan_end(scan);
 	search_batch(look);
 	return end;
 }
@@ -526,6 +514,7 @@ pages_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
 {
 	Look		look = {0};
 	List	   *moved = NIL;
+	bool		all_moves = true;
 	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
 	BlockNumber end = (BlockNumber) Min((int64) chunk->next_block + chunk->units, (int64) blocks);
 	ZdmVerdict	verdict = lock_parent(v);
@@ -535,7 +524,7 @@ pages_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
 	if (verdict != ZDM_DONE)
 		return verdict;
 	if (chunk->next_block >= blocks)
-		moved = zdm_guard_moved_blocks(v->base.job->id, RelationGetRelid(rel), MOVES_IN_CHUNK, true);
+		moved = zdm_guard_take_blocks(v->base.job->id, RelationGetRelid(rel), MOVES_IN_CHUNK, &all_moves);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	chunk->units_total = blocks;
@@ -550,7 +539,7 @@ pages_chunk(ZdmValidation *v, Relation rel, ZdmChunk *chunk)
 		chunk->next_block = end;
 	}
 	end_look(&look);
-	chunk->last = chunk->next_block >= blocks && list_length(moved) <= MOVES_IN_MARK;
+	chunk->last = chunk->next_block >= blocks && all_moves && list_length(moved) <= MOVES_IN_MARK;
 	return ZDM_DONE;
 }
 
@@ -572,7 +561,7 @@ before_mark(ZdmValidation *v, Relation rel)
 		verdict = verify_guard(v, &position);
 	if (verdict != ZDM_DONE)
 		return verdict;
-	moved = zdm_guard_moved_blocks(v->base.job->id, RelationGetRelid(rel), MOVES_IN_MARK + 1, false);
+	moved = zdm_guard_moved_blocks(v->base.job->id, RelationGetRelid(rel), MOVES_IN_MARK + 1);
 	if (moved == NIL)
 		return ZDM_DONE;
 	if (list_length(moved) > MOVES_IN_MARK)
@@ -590,41 +579,19 @@ prepare(ZdmValidation *v)
 {
 	Pages	   *pages = MemoryContextAllocZero(v->scan_mcxt, sizeof(Pages));
 
-	pages->leaf = v->cursor.leaf;
 	v->state = pages;
 	return zdm_guard_install(v);
 }
 
-/* The job will go on from its place: now, by another worker, or when it is resumed. */
-static bool
-will_go_on(const ZdmRun *run)
-{
-	if (!run->ended)
-		return false;
-	switch (run->outcome.result)
-	{
-		case ZDM_RUN_PAUSED:
-		case ZDM_RUN_CANCELLED:
-			return true;
-		case ZDM_RUN_STOPPED:
-			return run->orders.state == ZDM_JOB_RUNNING || run->orders.state == ZDM_JOB_PAUSED;
-		default:
-			return false;
-	}
-}
-
 /*
- * The guard stays as long as its records are needed.  When the job is cancelled
- * later on, or an interrupt has kept this from being called, clean-up removes it.
+ * A guard stays as long as its records are needed: also while the job is
+ * paused.  When the run has ended for good, the frame removes it.
  */
 static void
 finish(ZdmValidation *v)
 {
-	Pages	   *pages = v->state;
-
-	if (will_go_on(&v->base))
-		return;
-	zdm_guard_remove(v, pages ? pages->leaf : v->cursor.leaf);
+	if (!v->base.ended)
+		(void) zdm_guard_remove_all(&v->base);
 }
 
 const ZdmScanMethod zdm_scan_fk_pages = {

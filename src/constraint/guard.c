@@ -10,9 +10,11 @@
  *
  * Installing takes SHARE ROW EXCLUSIVE, which waits for writers to end and so is
  * the fence between those who did not record and those who do; removing takes
- * ACCESS EXCLUSIVE.  Nobody is stalled for either: installing follows the lock
- * policy of ddl/, removing polls and waits in the queue for fractions of a
- * second only.  (It cannot follow the policy, which is for running jobs.)
+ * ACCESS EXCLUSIVE.  Nobody is stalled for either: both follow the lock policy
+ * of ddl/.
+ *
+ * A run that ends for good removes all guards of its job, wherever they are: a
+ * worker may have died between the mark of a table and the removal of its guard.
  */
 #include "postgres.h"
 
@@ -29,17 +31,12 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "constraint/guard.h"
-#include "core/bookkeeping.h"
 #include "core/catalog.h"
-#include "core/identity.h"
 #include "ddl/lock.h"
 #include "job/job.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "pgstat.h"
-#include "run/pause.h"
 #include "run/verdict.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -47,14 +44,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
-#include "utils/wait_event.h"
-
-/* an attempt to lock for removal: polls without waiting, then one short wait in the queue */
-#define POLLS 20
-#define POLL_MS 10
-
-#define REMOVE_RETRY_MS 500
-#define TELL_AFTER_TRIES 3
 
 PG_FUNCTION_INFO_V1(zdm_guard_moved_row);
 
@@ -223,6 +212,7 @@ create_trigger(Oid leaf, int64 job_id)
 	CommandCounterIncrement();
 }
 
+/* Those of one table, or of all (InvalidOid). */
 static void
 forget_moved_blocks(int64 job_id, Oid leaf)
 {
@@ -231,23 +221,9 @@ forget_moved_blocks(int64 job_id, Oid leaf)
 	Datum		values[] = {Int64GetDatum(job_id), ObjectIdGetDatum(leaf)};
 
 	zdm_catalog_begin(&scope);
-	(void) zdm_catalog_execute("DELETE FROM zdm.moved_block WHERE job_id = $1 AND leaf = $2",
+	(void) zdm_catalog_execute("DELETE FROM zdm.moved_block WHERE job_id = $1 AND (leaf = $2 OR $2 = 0)",
 							   2, argtypes, values, NULL, SPI_OK_DELETE);
 	zdm_catalog_end(&scope);
-}
-
-/* Poll for a lock, then wait for it as long as lock_timeout says. */
-static void
-lock_politely(Oid relid, LOCKMODE mode)
-{
-	for (int i = 0; i < POLLS; i++)
-	{
-		if (ConditionalLockRelationOid(relid, mode))
-			return;
-		CHECK_FOR_INTERRUPTS();
-		pg_usleep(POLL_MS * 1000L);
-	}
-	LockRelationOid(relid, mode);
 }
 
 /*
@@ -305,83 +281,11 @@ zdm_guard_install(ZdmValidation *v)
 	}
 }
 
-/* The guard of a job on a table, to be removed. */
-typedef struct Removal
-{
-	int64		job_id;
-	Oid			leaf;
-} Removal;
-
-static void
-remove_step(void *arg)
-{
-	Removal    *removal = arg;
-	ZdmJob	   *job;
-
-	if (OidIsValid(find_guard(removal->leaf, removal->job_id).oid))
-	{
-		Oid			guard;
-
-		zdm_pin_setting("lock_timeout", "50ms");
-		lock_politely(removal->leaf, AccessExclusiveLock);
-		guard = find_guard(removal->leaf, removal->job_id).oid;
-		if (OidIsValid(guard))
-			drop_trigger(guard);
-	}
-	forget_moved_blocks(removal->job_id, removal->leaf);
-	job = zdm_job_load(removal->job_id, true);
-	if (job && strcmp(job->kind, "validation") == 0)	/* others have more to
-														 * clean up */
-		zdm_job_set_cleanup(removal->job_id, false);
-}
-
-/*
- * Go on until the lock is there.  NULL, or why it cannot be.  run, to say what
- * it waits for, may be NULL.  A process that has to leave meanwhile leaves the
- * guard to the next one.
- */
-static ZdmError *
-remove_guard(int64 job_id, Oid leaf, ZdmRun *run)
-{
-	Removal		removal = {.job_id = job_id,.leaf = leaf};
-	ZdmError   *error;
-	int			tries = 0;
-
-	while ((error = zdm_bookkeeping_try(remove_step, &removal)) != NULL)
-	{
-		if (!zdm_bookkeeping_is_passing(error))
-			return error;
-		if (++tries == TELL_AFTER_TRIES && run)
-			zdm_say_waiting(run, "a lock on the table, to remove the guard trigger");
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 REMOVE_RETRY_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-	}
-	return NULL;
-}
-
-/*
- * Outside of any transaction, when the scan of a relation is over: take the
- * guard away, in whatever state the job is.
- */
-void
-zdm_guard_remove(ZdmValidation *v, Oid leaf)
-{
-	ZdmError   *error = remove_guard(v->base.job->id, leaf, &v->base);
-
-	if (error)
-		ereport(WARNING,
-				(errmsg("the guard of job " INT64_FORMAT " could not be removed: %s",
-						v->base.job->id, error->message)));
-}
-
-/* What clean_up looks for: tables with a guard of the job. */
+/* Tables with a guard of the job. */
 typedef struct Search
 {
-	int64		job_id;
-	MemoryContext mcxt;
-	List	   *leaves;
+	const ZdmRun *run;
+	List	   *leaves;			/* in run_mcxt */
 } Search;
 
 static void
@@ -391,9 +295,10 @@ search_step(void *arg)
 	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
 	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	Oid			function = guard_function();
-	char	   *prefix = psprintf("%s_", guard_name(search->job_id));
+	char	   *prefix = psprintf("%s_", guard_name(search->run->job->id));
 	HeapTuple	tuple;
 
+	search->leaves = NIL;
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
@@ -402,7 +307,7 @@ search_step(void *arg)
 		if (trigger->tgfoid != function ||
 			strncmp(NameStr(trigger->tgname), prefix, strlen(prefix)) != 0)
 			continue;
-		old = MemoryContextSwitchTo(search->mcxt);
+		old = MemoryContextSwitchTo(search->run->run_mcxt);
 		search->leaves = lappend_oid(search->leaves, trigger->tgrelid);
 		MemoryContextSwitchTo(old);
 	}
@@ -410,37 +315,88 @@ search_step(void *arg)
 	table_close(rel, AccessShareLock);
 }
 
+/* With the table *arg locked: drop the guard.  Nothing else, as all others wait. */
+static ZdmVerdict
+remove_body(ZdmRun *run, void *arg)
+{
+	Guard		guard = find_guard(*(Oid *) arg, run->job->id);
+
+	if (OidIsValid(guard.oid))
+		drop_trigger(guard.oid);
+	return ZDM_DONE;
+}
+
+/* Step, when no guard is left: nor are its records. */
+static void
+forget_step(void *arg)
+{
+	const ZdmJob *job = arg;
+
+	forget_moved_blocks(job->id, InvalidOid);
+	if (strcmp(job->kind, "validation") == 0)	/* others have more to clean
+												 * up */
+		zdm_job_set_cleanup(job->id, false);
+}
+
+static bool
+remove_from(ZdmRun *run, Oid leaf)
+{
+	ZdmLockOptions options = {.stall_ms = 0,.deadline_ms = 0};
+	MemoryContext old = MemoryContextSwitchTo(run->run_mcxt);
+	List	   *targets = list_make1(zdm_lock_target(leaf, AccessExclusiveLock));
+	ZdmError   *error;
+	ZdmVerdict	verdict;
+
+	MemoryContextSwitchTo(old);
+	verdict = zdm_ddl_locked_with(run, &options, targets, remove_body, &leaf, &error);
+	if (verdict != ZDM_DONE && !run->ended)
+		zdm_run_end(run, ZDM_RUN_FAILED, error);
+	return verdict == ZDM_DONE;
+}
+
 /*
- * Remove what a cancelled validation has left behind: when it was cancelled
- * while no worker had it.  As clean_up() in kind.h.
+ * Outside of any transaction: remove all guards of the job and what they have
+ * recorded, as long as it takes to get the locks.  False when the run has
+ * ended before: somebody has paused or cancelled the job, the process has to
+ * leave, or by an error.  Then it is the business of the next run, or of
+ * zdm_guard_clean_up().
+ */
+bool
+zdm_guard_remove_all(ZdmRun *run)
+{
+	Search		search = {.run = run};
+	ListCell   *lc;
+
+	if (!zdm_run_bookkeep(run, search_step, &search))
+		return false;
+	foreach(lc, search.leaves)
+	{
+		if (!remove_from(run, lfirst_oid(lc)))
+			return false;
+	}
+	return zdm_run_bookkeep(run, forget_step, unconstify(ZdmJob *, run->job));
+}
+
+/*
+ * Remove what a cancelled validation has left behind.  As clean_up() in kind.h.
  */
 ZdmRunOutcome
 zdm_guard_clean_up(const ZdmJob *job)
 {
-	Search		search = {.job_id = job->id,.mcxt = TopMemoryContext};
-	ZdmRunOutcome outcome = {.result = ZDM_RUN_DONE};
-	ListCell   *lc;
+	ZdmRun		run = {0};
 
-	outcome.error = zdm_bookkeeping_try(search_step, &search);
-	foreach(lc, search.leaves)
-	{
-		if (outcome.error == NULL)
-			outcome.error = remove_guard(job->id, lfirst_oid(lc), NULL);
-	}
-	if (outcome.error)
-		outcome.result = ZDM_RUN_FAILED;
-	return outcome;
+	zdm_run_init(&run, job, AllocSetContextCreate(TopMemoryContext, "zdm guard", ALLOCSET_DEFAULT_SIZES));
+	zdm_txn_init();
+	if (zdm_guard_remove_all(&run))
+		zdm_run_end(&run, ZDM_RUN_DONE, NULL);
+	return run.outcome;
 }
 
 /* ---- what it has recorded ---- */
 
-/*
- * Pages recorded for a job and table, as a list of int; each once, at most
- * limit records.  take: they are deleted in the current transaction.  Rows
- * that a snapshot taken afterwards sees elsewhere have other records.
- */
-List *
-zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit, bool take)
+/* A query's pages and number of records, as a list of int. */
+static List *
+list_blocks(const char *sql, int64 job_id, Oid leaf, int limit, int64 *records)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 	ZdmCatalogScope scope;
@@ -449,13 +405,9 @@ zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit, bool take)
 	List	   *blocks = NIL;
 	int			found;
 
+	*records = 0;
 	zdm_catalog_begin(&scope);
-	found = zdm_catalog_execute(take ? "WITH taken AS (DELETE FROM zdm.moved_block WHERE ctid = ANY (ARRAY("
-								"SELECT ctid FROM zdm.moved_block WHERE job_id = $1 AND leaf = $2 LIMIT $3))"
-								" RETURNING block) SELECT DISTINCT block FROM taken ORDER BY block"
-								: "SELECT DISTINCT block FROM (SELECT block FROM zdm.moved_block"
-								" WHERE job_id = $1 AND leaf = $2 LIMIT $3) AS moved ORDER BY block",
-								3, argtypes, values, NULL, SPI_OK_SELECT);
+	found = zdm_catalog_execute(sql, 3, argtypes, values, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < found; i++)
 	{
 		bool		isnull;
@@ -463,8 +415,42 @@ zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit, bool take)
 		MemoryContext old = MemoryContextSwitchTo(mcxt);
 
 		blocks = lappend_int(blocks, (int) (BlockNumber) block);
+		*records += DatumGetInt64(zdm_catalog_value(i, 2, &isnull));
 		MemoryContextSwitchTo(old);
 	}
 	zdm_catalog_end(&scope);
 	return blocks;
+}
+
+/*
+ * Take up to limit records of a job and table, deleting them in the current
+ * transaction: their pages, each once, as a list of int.  *all says that no
+ * record is left; a page may have any number of them.  Rows that a snapshot
+ * taken afterwards sees elsewhere have other records.
+ */
+List *
+zdm_guard_take_blocks(int64 job_id, Oid leaf, int limit, bool *all)
+{
+	int64		records;
+	List	   *blocks = list_blocks("WITH taken AS (DELETE FROM zdm.moved_block WHERE ctid = ANY (ARRAY("
+									 "SELECT ctid FROM zdm.moved_block WHERE job_id = $1 AND leaf = $2 LIMIT $3))"
+									 " RETURNING block) SELECT block, count(*) FROM taken GROUP BY block ORDER BY block",
+									 job_id, leaf, limit, &records);
+
+	*all = records < limit;
+	return blocks;
+}
+
+/*
+ * The pages that are recorded, each once, as a list of int.  As many as limit:
+ * there may be more.
+ */
+List *
+zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit)
+{
+	int64		records;
+
+	return list_blocks("SELECT block, count(*) FROM zdm.moved_block WHERE job_id = $1 AND leaf = $2"
+					   " GROUP BY block LIMIT $3",
+					   job_id, leaf, limit, &records);
 }

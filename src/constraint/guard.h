@@ -11,10 +11,11 @@
 
 extern bool zdm_guard_install(ZdmValidation *v);
 extern char *zdm_guard_version(int64 job_id, Oid leaf);
-extern void zdm_guard_remove(ZdmValidation *v, Oid leaf);
+extern bool zdm_guard_remove_all(ZdmRun *run);
 extern ZdmRunOutcome zdm_guard_clean_up(const ZdmJob *job);
 
-extern List *zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit, bool take);
+extern List *zdm_guard_take_blocks(int64 job_id, Oid leaf, int limit, bool *all);
+extern List *zdm_guard_moved_blocks(int64 job_id, Oid leaf, int limit);
 extern void zdm_guard_note_block(int64 job_id, Oid leaf, BlockNumber block);
 
 #endif							/* ZDM_CONSTRAINT_GUARD_H */

@@ -130,8 +130,8 @@ typedef struct ZdmScanMethod
 
 	/*
 	 * Outside of any transaction, when the run leaves the relation: marked,
-	 * or the run has ended (v->base.ended), or violations were found.  Must
-	 * not rely on the job being in state running.  May be NULL.
+	 * or the run has ended (v->base.ended), or violations were found.  Not
+	 * called when the worker dies.  May end the run.  May be NULL.
 	 */
 	void		(*finish) (ZdmValidation *v);
 } ZdmScanMethod;

@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "constraint/guard.h"
 #include "constraint/hierarchy.h"
 #include "constraint/mark.h"
 #include "constraint/native.h"
@@ -601,6 +602,27 @@ store_last_figures(ZdmValidation *v)
 	v->base.outcome = outcome;
 }
 
+static bool
+is_over(const ZdmValidation *v)
+{
+	return v->base.outcome.result == ZDM_RUN_DONE || v->base.outcome.result == ZDM_RUN_FAILED;
+}
+
+/*
+ * The run has come to its end, which is not recorded yet: nothing is left
+ * behind, nor by a worker that died earlier.  When that is interrupted, the
+ * next run comes to the same end.
+ */
+static void
+leave_nothing(ZdmValidation *v)
+{
+	ZdmRunOutcome outcome = v->base.outcome;
+
+	v->base.ended = false;
+	if (zdm_guard_remove_all(&v->base))
+		zdm_run_end(&v->base, outcome.result, outcome.error);
+}
+
 /*
  * Run a validation to its end, or until somebody stops it.  Outside of any
  * transaction, with the job's lock held.
@@ -622,7 +644,9 @@ zdm_validation_run(const ZdmJob *job)
 		else if (zdm_native(v))
 			zdm_run_end(&v->base, ZDM_RUN_DONE, NULL);
 	}
-	if (v->base.outcome.result == ZDM_RUN_DONE || v->base.outcome.result == ZDM_RUN_FAILED)
+	if (is_over(v) && strcmp(v->spec->constraint_type, "FOREIGN KEY") == 0)
+		leave_nothing(v);
+	if (is_over(v))
 		store_last_figures(v);
 	if (!v->base.ended || v->base.outcome.result != ZDM_RUN_STOPPED)
 		zdm_say_working(&v->base);

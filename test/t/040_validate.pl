@@ -107,6 +107,48 @@ sql($node, "SELECT zdm.resume_job($job)");
 ok(wait_ended($job, 'done'), 'native: done when it is resumed');
 is(is_valid('whole'), 't', 'native: marked');
 
+# ---- paused and cancelled by orders, which a worker inside of a statement does not read ----
+
+sub no_locks
+{
+	my ($table, $what) = @_;
+
+	is(sql($node, "SELECT count(*) FROM pg_locks WHERE relation = '$table'::regclass"), 0, "$what: no lock is left");
+	is(is_valid($table), 'f', "$what: nothing is marked");
+	return;
+}
+
+sub at_work
+{
+	my ($id, $what) = @_;
+
+	return ok(poll($node, "SELECT wait_event = 'PgSleep' FROM pg_stat_activity JOIN zdm.jobs USING (pid) WHERE job_id = $id"),
+		"$what: at work");
+}
+
+for my $method ('native', 'chunked')
+{
+	my $table = "ordered_$method";
+
+	make_checked($table, 0);
+	$job = validate($table, $method);
+	at_work($job, "$method, to be paused");
+	sql($node, "BEGIN; SELECT zdm.pause_job($job); ROLLBACK");
+	is(job($node, $job, 'state'), 'running', "$method: a pause that is rolled back is none");
+	sql($node, "SELECT zdm.pause_job($job)");
+	ok(wait_ended($job, 'paused'), "$method: paused");
+	no_locks($table, "$method, paused");
+	sql($node, "SELECT zdm.resume_job($job)");
+	at_work($job, "$method, resumed");
+	sql($node, "SELECT zdm.cancel_job($job)");
+	ok(wait_ended($job, 'cancelled'), "$method: cancelled");
+	no_locks($table, "$method, cancelled");
+	is(job($node, $job, 'last_error'), '', "$method: an order is no error");
+	sql($node, "SELECT zdm.retry_job($job)");
+	ok(wait_ended($job, 'done'), "$method: done when it is tried again");
+	is(is_valid($table), 't', "$method: marked");
+}
+
 # ---- the throttle ----
 
 make_checked('slowly', 0);

@@ -98,4 +98,30 @@ $node->reload;
 ok(poll($node, q{SELECT NOT EXISTS (SELECT FROM pg_trigger WHERE tgname LIKE 'zdm_guard%')
 	AND NOT EXISTS (SELECT FROM zdm.moved_block)}), 'wide: it is removed');
 
+# ---- between the mark and the removal of the guard ----
+
+sql($node, q{DELETE FROM wide WHERE id = 1500; VACUUM wide});
+for my $how ('crash', 'cancel')
+{
+	sql($node, q{ALTER TABLE wide DROP CONSTRAINT fk; ALTER TABLE wide ADD CONSTRAINT fk FOREIGN KEY (pid) REFERENCES p NOT VALID;
+		DELETE FROM zdm.job WHERE name = 'wide'});
+	$job = start_held('wide');
+	my $writer = session($node);
+	$writer->query('BEGIN');
+	$writer->query('UPDATE wide SET n = 3 WHERE id = 700');
+	unthrottle($node, $job);
+	ok(poll($node, q{SELECT convalidated FROM pg_constraint WHERE conrelid = 'wide'::regclass AND conname = 'fk'}),
+		"$how: marked");
+	ok(poll($node, "SELECT waiting_for LIKE 'a lock on%' FROM zdm.jobs WHERE job_id = $job"),
+		"$how: a writer keeps the guard");
+	is(guards(), 1, "$how: it is there");
+	$how eq 'crash' ? crash() : sql($node, "SELECT zdm.cancel_job($job)");
+	$writer->query('ROLLBACK') if $how ne 'crash';
+	$writer->quit;
+	my $state = $how eq 'crash' ? 'done' : 'cancelled';
+	ok(poll($node, "SELECT state = '$state' AND pid IS NULL AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgname LIKE 'zdm_guard%')
+		FROM zdm.jobs WHERE job_id = $job"), "$how: $state, and the guard is gone");
+	is(sql($node, "SELECT cleanup FROM zdm.job WHERE job_id = $job"), 'f', "$how: nothing is left to clean up");
+}
+
 done_testing();
