@@ -116,8 +116,8 @@ list_body(ZdmRun *base, void *arg)
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	top = zdm_step_top(v);
-	if (top == NULL || top->contype != CONSTRAINT_FOREIGN)
-		return ZDM_DONE;
+	if (top == NULL || top->contype != CONSTRAINT_FOREIGN || top->temporal)
+		return ZDM_GONE;		/* a period may have several parents */
 	v->constraint = top;
 	v->list_is_full = false;
 	zdm_violation_clear(v->base.job->id);

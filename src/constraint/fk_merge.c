@@ -35,6 +35,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_constraint.h"
+#include "compat/constraint.h"
 #include "constraint/fk.h"
 #include "constraint/fk_parents.h"
 #include "miscadmin.h"
@@ -189,7 +190,7 @@ may_be_null_in_part(const ZdmForeignKey *fk, Relation child)
 		return false;
 	for (int i = 0; i < fk->nkeys; i++)
 	{
-		if (!TupleDescAttr(RelationGetDescr(child), fk->child_att[i] - 1)->attnotnull)
+		if (!zdm_compat_is_not_null(child, fk->child_att[i]))
 			return true;
 	}
 	return false;

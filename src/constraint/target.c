@@ -123,7 +123,7 @@ zdm_validation_target_constraint(Relation rel, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("constraint \"%s\" of table \"%s\" is not enforced", name, qualified_name(rel)),
-				 errhint("Use ALTER TABLE ... ALTER CONSTRAINT ... ENFORCED, which validates it, too.")));
+				 errhint(ZDM_HINT_NOT_ENFORCED)));
 	return constraint;
 }
 
@@ -143,7 +143,7 @@ choose_for(Oid relid, const ZdmConstraint *top, Oid owner, const ZdmScanMethod *
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 		return false;
-	constraint = zdm_constraint_load(relid, top->name);
+	constraint = zdm_hierarchy_member(top, relid);
 	*method = NULL;
 	if (constraint == NULL)
 		*why = psprintf("\"%s\" has no constraint of that name", qualified_name(rel));
@@ -165,6 +165,7 @@ zdm_target_choose(const ZdmConstraint *top, const char *asked,
 				  const char **method, const char **why)
 {
 	const ZdmScanMethod *chosen = NULL;
+	const ZdmScanMethod *parents = NULL;
 	const char *reason = NULL;
 	HeapTuple	tuple;
 	Oid			owner;
@@ -185,12 +186,19 @@ zdm_target_choose(const ZdmConstraint *top, const char *asked,
 
 		if (!choose_for(lfirst_oid(lc), top, owner, &here, &reason))
 			return false;
+		if (here && get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE)
+		{
+			parents = here;		/* its partitions say how */
+			continue;
+		}
 		*why = reason;
 		if (here == NULL || (chosen && here != chosen))
 			return true;
 		chosen = here;
 	}
-	*method = chosen->name;
+	if (chosen == NULL)
+		*why = reason;			/* there are no partitions */
+	*method = (chosen ? chosen : parents)->name;
 	return true;
 }
 
