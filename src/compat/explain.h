@@ -124,8 +124,10 @@ zdm_compat_attrmap(Relation to, Relation from)
 /* 18: a partition's own foreign key, c, is adopted by ATTACH although it is NOT VALID, and validated */
 #if PG_VERSION_NUM >= 180000
 #define ZDM_FOREIGN_KEY_IS_ADOPTED "true"
+#define ZDM_AND_FOREIGN_KEY_IS_ENFORCED " AND p.conenforced"
 #else
 #define ZDM_FOREIGN_KEY_IS_ADOPTED "c.convalidated"
+#define ZDM_AND_FOREIGN_KEY_IS_ENFORCED ""
 #endif
 
 /* 18: SET LOGGED and SET UNLOGGED are refused for partitioned tables; they did nothing */

@@ -117,11 +117,14 @@ adopt_foreign_keys(ZdmFacts *facts, Oid parentid, Oid childid)
 {
 	List	   *missing = zdm_facts_oids(FOREIGN_KEYS(ZDM_FOREIGN_KEY_IS_ADOPTED), parentid, childid, 0);
 	List	   *adopted = zdm_facts_oids(FOREIGN_KEYS(ZDM_FOREIGN_KEY_IS_ADOPTED), parentid, childid, 1);
+	List	   *made = zdm_facts_oids(FOREIGN_KEYS(ZDM_FOREIGN_KEY_IS_ADOPTED) ZDM_AND_FOREIGN_KEY_IS_ENFORCED,
+									  parentid, childid, 0);
+	List	   *promised = zdm_facts_oids(FOREIGN_KEYS("c.convalidated") " AND p.convalidated", parentid, childid, 0);
 	ListCell   *lc;
 
 	zdm_facts_lock_list(facts, missing, ShareRowExclusiveLock);
 	zdm_facts_lock_list(facts, adopted, AccessExclusiveLock);
-	foreach(lc, zdm_facts_oids(FOREIGN_KEYS("c.convalidated") " AND p.convalidated", parentid, childid, 0))
+	foreach(lc, list_concat_unique_oid(made, promised))
 		zdm_facts_check_foreign_key(facts, zdm_facts_leaves(childid, true), lfirst_oid(lc),
 									"Checks a foreign key of the parent. Use zdm.add_foreign_key() on the new partition first.");
 }
