@@ -164,6 +164,31 @@ is(constraints('^part_fk$'), 'part.part_fk valid, part_1.part_fk valid, part_2.p
 is(method('part'), 'fk_merge', 'partitions: in chunks');
 is(outcome("zdm.drop_constraint('part', 'part_fk', name => 'drop part')"), 'done', 'partitions: dropped');
 
+# the partition that is scanned is detached, another one is attached
+sql($node, q{
+	CREATE TABLE moving (k int, c int) PARTITION BY RANGE (k);
+	CREATE INDEX ON moving (c);
+	CREATE TABLE moving_1 PARTITION OF moving FOR VALUES FROM (0) TO (100000);
+	INSERT INTO moving SELECT i, i % 100 + 1 FROM generate_series(0, 99999) i;
+	CREATE TABLE moving_2 (k int, c int);
+	INSERT INTO moving_2 SELECT i, i % 100 + 1 FROM generate_series(100000, 100999) i;
+	ANALYZE moving;
+	ALTER TABLE moving ADD CONSTRAINT moving_fk FOREIGN KEY (c) REFERENCES customer NOT VALID});
+my $moving = sql($node, q{
+	BEGIN;
+	SELECT zdm.validate_constraint('moving', 'moving_fk', name => 'moving') AS job \gset
+	SELECT '' FROM zdm.set_throttle(:job, max_rows_per_second => 2000);
+	COMMIT;
+	\echo :job
+});
+$moving =~ s/\s//g;
+ok(poll($node, "SELECT units_done > 0 AND units_done < units_total FROM zdm.validations WHERE job_id = $moving"), 'partitions: a scan has begun');
+sql($node, 'ALTER TABLE moving DETACH PARTITION moving_1; ALTER TABLE moving ATTACH PARTITION moving_2 FOR VALUES FROM (100000) TO (200000)');
+unthrottle($node, $moving);
+is(rest($moving), 'done', 'partitions: one is detached in the middle of its scan');
+is(constraints('moving_fk'), 'moving.moving_fk valid, moving_1.moving_fk not valid, moving_2.moving_fk valid', 'partitions: the one that is gone is not marked');
+sql($node, 'DROP TABLE moving, moving_1');
+
 # a partition that has a constraint of that name, and of its own
 sql($node, q{
 	ALTER TABLE part_1 ADD CONSTRAINT part_fk CHECK (c > -1);
