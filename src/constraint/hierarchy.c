@@ -32,8 +32,8 @@ List *
 zdm_hierarchy_list(const ZdmConstraint *constraint)
 {
 	bool		inherited = constraint->contype == CONSTRAINT_CHECK ? !constraint->no_inherit :
-		constraint->contype == CONSTRAINT_FOREIGN &&
-		get_rel_relkind(constraint->relid) == RELKIND_PARTITIONED_TABLE;
+	constraint->contype == CONSTRAINT_FOREIGN &&
+	get_rel_relkind(constraint->relid) == RELKIND_PARTITIONED_TABLE;
 
 	return inherited ? find_all_inheritors(constraint->relid, NoLock, NULL) :
 		list_make1_oid(constraint->relid);

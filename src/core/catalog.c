@@ -159,7 +159,11 @@ zdm_catalog_begin(ZdmCatalogScope *scope)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	/* debug_parallel_query would have our few rows read by processes that transaction_timeout ends */
+
+	/*
+	 * debug_parallel_query would have our few rows read by processes that
+	 * transaction_timeout ends
+	 */
 	(void) set_config_option("max_parallel_workers_per_gather", "0",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);

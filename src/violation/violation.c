@@ -91,6 +91,7 @@ column_text(Relation rel, TupleTableSlot *slot, AttrNumber attno)
 	econtext->ecxt_scantuple = slot;
 	value = ExecEvalExpr(ExecPrepareExpr((Expr *) expr, estate), econtext, &isnull);
 	text = text_of(att, value, isnull);
+
 	FreeExecutorState(estate);
 	return text;
 }
