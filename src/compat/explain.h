@@ -83,7 +83,7 @@ static inline bool
 zdm_compat_alter_constraint(const AlterTableCmd *cmd, ZdmAlterConstraint *what)
 {
 #if PG_VERSION_NUM >= 180000
-	const		ATAlterConstraint *def = castNode(ATAlterConstraint, cmd->def);
+	ATAlterConstraint *def = castNode(ATAlterConstraint, cmd->def);
 
 	what->name = def->conname;
 	what->enforce = def->alterEnforceability && def->is_enforced;

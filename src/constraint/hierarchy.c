@@ -24,6 +24,14 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+static bool
+is_inherited(const ZdmConstraint *constraint)
+{
+	if (constraint->contype == CONSTRAINT_FOREIGN)
+		return get_rel_relkind(constraint->relid) == RELKIND_PARTITIONED_TABLE;
+	return constraint->contype == CONSTRAINT_CHECK && !constraint->no_inherit;
+}
+
 /*
  * The relation of the constraint, then those below it, parents before
  * children.  Takes no lock.
@@ -31,12 +39,9 @@
 List *
 zdm_hierarchy_list(const ZdmConstraint *constraint)
 {
-	bool		inherited = constraint->contype == CONSTRAINT_CHECK ? !constraint->no_inherit :
-	constraint->contype == CONSTRAINT_FOREIGN &&
-	get_rel_relkind(constraint->relid) == RELKIND_PARTITIONED_TABLE;
-
-	return inherited ? find_all_inheritors(constraint->relid, NoLock, NULL) :
-		list_make1_oid(constraint->relid);
+	if (!is_inherited(constraint))
+		return list_make1_oid(constraint->relid);
+	return find_all_inheritors(constraint->relid, NoLock, NULL);
 }
 
 /*

@@ -133,9 +133,10 @@ verify(ZdmValidation *v, Relation rel)
 
 	if (rel->rd_rel->relowner != v->base.owner)
 		return ZDM_OTHER_OWNER;
+
+	/* detached, with what it had of the constraint */
 	if (now == NULL && zdm_constraint_load(v->spec->target, v->spec->constraint_name))
-		return ZDM_GONE;		/* detached, with what it had of the
-								 * constraint */
+		return ZDM_GONE;
 	if (now == NULL)
 		refuse_dropped(v, v->cursor.leaf);
 	if (now->oid != v->cursor.leaf_constraint ||
