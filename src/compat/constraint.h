@@ -51,14 +51,14 @@ zdm_compat_is_temporal(Form_pg_constraint con)
 #endif
 }
 
-/* Does the column have no NULLs for sure? 18: its NOT NULL may be NOT VALID */
+/* 18: a column that is NOT NULL may hold NULLs until that is validated */
 static inline bool
-zdm_compat_is_not_null(Relation rel, AttrNumber attno)
+zdm_compat_has_no_nulls(TupleDesc desc, AttrNumber attnum)
 {
 #if PG_VERSION_NUM >= 180000
-	return TupleDescCompactAttr(RelationGetDescr(rel), attno - 1)->attnullability == ATTNULLABLE_VALID;
+	return TupleDescCompactAttr(desc, attnum - 1)->attnullability == ATTNULLABLE_VALID;
 #else
-	return TupleDescAttr(RelationGetDescr(rel), attno - 1)->attnotnull;
+	return TupleDescAttr(desc, attnum - 1)->attnotnull;
 #endif
 }
 

@@ -190,7 +190,7 @@ may_be_null_in_part(const ZdmForeignKey *fk, Relation child)
 		return false;
 	for (int i = 0; i < fk->nkeys; i++)
 	{
-		if (!zdm_compat_is_not_null(child, fk->child_att[i]))
+		if (!zdm_compat_has_no_nulls(RelationGetDescr(child), fk->child_att[i]))
 			return true;
 	}
 	return false;

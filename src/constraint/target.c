@@ -128,8 +128,8 @@ zdm_validation_target_constraint(Relation rel, const char *name)
 }
 
 /*
- * Whether a method can do one relation: NULL when not, *why says why.  False
- * when its lock is refused.
+ * Whether a method can do one relation: NULL when not, *why says why; both are
+ * NULL for one without storage.  False when its lock is refused.
  */
 static bool
 choose_for(Oid relid, const ZdmConstraint *top, Oid owner, const ZdmScanMethod **method,
@@ -145,11 +145,12 @@ choose_for(Oid relid, const ZdmConstraint *top, Oid owner, const ZdmScanMethod *
 		return false;
 	constraint = zdm_hierarchy_member(top, relid);
 	*method = NULL;
+	*why = NULL;
 	if (constraint == NULL)
 		*why = psprintf("\"%s\" has no constraint of that name", qualified_name(rel));
 	else if (rel->rd_rel->relowner != owner)
 		*why = psprintf("\"%s\" belongs to another role", qualified_name(rel));
-	else
+	else if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		*method = zdm_scan_method_choose(constraint, rel, why);
 	relation_close(rel, NoLock);
 	return true;
@@ -165,7 +166,6 @@ zdm_target_choose(const ZdmConstraint *top, const char *asked,
 				  const char **method, const char **why)
 {
 	const ZdmScanMethod *chosen = NULL;
-	const ZdmScanMethod *parents = NULL;
 	const char *reason = NULL;
 	HeapTuple	tuple;
 	Oid			owner;
@@ -186,19 +186,17 @@ zdm_target_choose(const ZdmConstraint *top, const char *asked,
 
 		if (!choose_for(lfirst_oid(lc), top, owner, &here, &reason))
 			return false;
-		if (here && get_rel_relkind(lfirst_oid(lc)) == RELKIND_PARTITIONED_TABLE)
-		{
-			parents = here;		/* its partitions say how */
-			continue;
-		}
+		if (reason == NULL)
+			continue;			/* its partitions say how */
 		*why = reason;
 		if (here == NULL || (chosen && here != chosen))
 			return true;
 		chosen = here;
 	}
-	if (chosen == NULL)
-		*why = reason;			/* there are no partitions */
-	*method = (chosen ? chosen : parents)->name;
+	if (chosen)
+		*method = chosen->name;
+	else
+		*why = "it has no partitions";
 	return true;
 }
 
