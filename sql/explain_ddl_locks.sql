@@ -572,13 +572,13 @@ INSERT INTO newer (first, last, outcome, statement) VALUES
 \t on
 \set ECHO none
 SET client_min_messages = error;
--- each in a transaction of its own: a sequence's lock outlives a savepoint)
-SELECT format('SELECT %L || '': '' || compare(%L)', statement, statement) FROM statements ORDER BY n \gexec
--- of the others, those that are not as they should be; whether a foreign key is checked by reading all of the other table
--- is the planner's choice
+-- a foreign key is checked by reading all of the other table, whatever is known of its rows
 SET enable_nestloop = off;
 SET enable_mergejoin = off;
 SET enable_indexscan = off;
+-- each in a transaction of its own: a sequence's lock outlives a savepoint)
+SELECT format('SELECT %L || '': '' || compare(%L)', statement, statement) FROM statements ORDER BY n \gexec
+-- of the others, those that are not as they should be
 SELECT format('SELECT %L || '': '' || result FROM compare(%L) AS result WHERE result NOT LIKE %L', statement, statement, outcome || '%')
   FROM newer WHERE current_setting('server_version_num')::int / 10000 BETWEEN first AND last ORDER BY n \gexec
 RESET ALL;
