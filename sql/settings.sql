@@ -2,6 +2,7 @@
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set helpers :abs_srcdir '/sql/include/helpers.sql'
 \i :helpers
+SET timezone = 'America/Los_Angeles';
 CREATE ROLE regress_zdm_settings LOGIN;
 CREATE ROLE regress_zdm_settings_nologin;
 GRANT CREATE ON SCHEMA public TO regress_zdm_settings, regress_zdm_settings_nologin;

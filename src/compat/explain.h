@@ -59,6 +59,55 @@ zdm_compat_is_virtual(char generated)
 #endif
 }
 
+/* 18: a key over periods, WITHOUT OVERLAPS */
+static inline bool
+zdm_compat_is_without_overlaps(const IndexStmt *stmt)
+{
+#if PG_VERSION_NUM >= 180000
+	return stmt->iswithoutoverlaps;
+#else
+	return false;
+#endif
+}
+
+/* 18: a foreign key over periods */
+static inline bool
+zdm_compat_is_period(const Constraint *con)
+{
+#if PG_VERSION_NUM >= 180000
+	return con->fk_with_period;
+#else
+	return false;
+#endif
+}
+
+/* What ALTER CONSTRAINT is to change that is new in 18; false when nothing. */
+typedef struct ZdmAlterConstraint
+{
+	const char *name;
+	bool		enforce;
+	bool		unenforce;
+	bool		inherit;
+	bool		no_inherit;
+} ZdmAlterConstraint;
+
+static inline bool
+zdm_compat_alter_constraint(const AlterTableCmd *cmd, ZdmAlterConstraint *what)
+{
+#if PG_VERSION_NUM >= 180000
+	ATAlterConstraint *def = castNode(ATAlterConstraint, cmd->def);
+
+	what->name = def->conname;
+	what->enforce = def->alterEnforceability && def->is_enforced;
+	what->unenforce = def->alterEnforceability && !def->is_enforced;
+	what->inherit = def->alterInheritability && !def->noinherit;
+	what->no_inherit = def->alterInheritability && def->noinherit;
+	return def->alterEnforceability || def->alterInheritability;
+#else
+	return false;
+#endif
+}
+
 /* from the columns of one table to those of the same names of another; 16: may miss some */
 static inline AttrMap *
 zdm_compat_attrmap(Relation to, Relation from)
@@ -75,6 +124,29 @@ zdm_compat_attrmap(Relation to, Relation from)
 #define ZDM_PARTITIONED_FK_NOT_VALID true
 #else
 #define ZDM_PARTITIONED_FK_NOT_VALID false
+#endif
+
+/* 18: ADD CONSTRAINT of any kind locks what is below */
+#if PG_VERSION_NUM >= 180000
+#define ZDM_ADD_CONSTRAINT_RECURSES true
+#else
+#define ZDM_ADD_CONSTRAINT_RECURSES false
+#endif
+
+/* 18: a partition's own foreign key, c, is adopted by ATTACH although it is NOT VALID, and validated */
+#if PG_VERSION_NUM >= 180000
+#define ZDM_FOREIGN_KEY_IS_ADOPTED "true"
+#define ZDM_AND_FOREIGN_KEY_IS_ENFORCED " AND p.conenforced"
+#else
+#define ZDM_FOREIGN_KEY_IS_ADOPTED "c.convalidated"
+#define ZDM_AND_FOREIGN_KEY_IS_ENFORCED ""
+#endif
+
+/* 18: SET LOGGED and SET UNLOGGED are refused for partitioned tables; they did nothing */
+#if PG_VERSION_NUM >= 180000
+#define ZDM_PARTITIONED_PERSISTENCE_IS_REFUSED true
+#else
+#define ZDM_PARTITIONED_PERSISTENCE_IS_REFUSED false
 #endif
 
 /* 17: identity of a partitioned table is that of its partitions */

@@ -12,6 +12,7 @@
 #include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "pgstat.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 
@@ -99,6 +100,17 @@ zdm_compat_primary_key(Relation rel)
 #else
 	return RelationGetPrimaryKeyIndex(rel);
 #endif
+}
+
+/* 18: what a virtual generated column stands for; NULL for one that is stored */
+static inline Node *
+zdm_compat_virtual_expression(Relation rel, AttrNumber attno)
+{
+#if PG_VERSION_NUM >= 180000
+	if (TupleDescAttr(RelationGetDescr(rel), attno - 1)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+		return build_generation_expression(rel, attno);
+#endif
+	return NULL;
 }
 
 /* attribute numbers of outdesc's columns in indesc; 16: columns may be missing */

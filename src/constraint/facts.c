@@ -95,6 +95,51 @@ zdm_constraint_load(Oid relid, const char *name)
 	return constraint;
 }
 
+/* Is a constraint one of those that were made for top on partitions? */
+static bool
+is_below(Form_pg_constraint con, Oid top)
+{
+	Oid			parent = con->conparentid;
+
+	while (OidIsValid(parent) && parent != top)
+	{
+		HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(parent));
+
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		parent = ((Form_pg_constraint) GETSTRUCT(tuple))->conparentid;
+		ReleaseSysCache(tuple);
+	}
+	return OidIsValid(parent);
+}
+
+/*
+ * The foreign key of a partition that was made for top, the OID of one of a
+ * partitioned table above it.  As zdm_constraint_load().
+ */
+ZdmConstraint *
+zdm_constraint_load_below(Oid relid, Oid top)
+{
+	Relation	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	ZdmConstraint *constraint = NULL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(catalog, ConstraintRelidTypidNameIndexId, true, NULL, 1, &key);
+	while (constraint == NULL && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint con = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (con->contype == CONSTRAINT_FOREIGN && is_below(con, top))
+			constraint = from_tuple(tuple, catalog);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return constraint;
+}
+
 /*
  * Whether two loads speak of the same constraint.  No command changes the
  * expression or the columns of a constraint in place, so its OID would do;

@@ -27,6 +27,7 @@ typedef struct ZdmConstraint
 } ZdmConstraint;
 
 extern ZdmConstraint *zdm_constraint_load(Oid relid, const char *name);
+extern ZdmConstraint *zdm_constraint_load_below(Oid relid, Oid top);
 extern char *zdm_constraint_definition(const ZdmConstraint *constraint);
 extern bool zdm_constraint_same(const ZdmConstraint *a, const ZdmConstraint *b);
 extern const char *zdm_constraint_type_name(char contype);

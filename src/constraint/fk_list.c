@@ -5,7 +5,8 @@
  *
  * This only tells: what it finds has no say in whether the constraint is valid.
  * So it is one query, as the owner, that gives up after a while or when
- * anything fails.
+ * anything fails.  Periods are the exception: for them the same query is what
+ * decides, see zdm_fk_require_periods().
  */
 #include "postgres.h"
 
@@ -67,9 +68,24 @@ operator_name(Oid op)
 	return name;
 }
 
+/*
+ * The parents of c.  Of a period, the last column, those that overlap it, if
+ * together they cover it.
+ */
+static char *
+parents(const ZdmForeignKey *fk, const char *match, bool temporal)
+{
+	if (!temporal)
+		return psprintf("SELECT FROM %s%s p WHERE %s", only(fk->parent), name_of(fk->parent), match);
+	return psprintf("SELECT FROM (SELECT p.%s AS period FROM %s%s p WHERE %s) AS parents"
+					" HAVING c.%s OPERATOR(pg_catalog.<@) pg_catalog.range_agg(parents.period)",
+					column(fk->parent, fk->parent_att[fk->nkeys - 1]), only(fk->parent), name_of(fk->parent),
+					match, column(fk->child, fk->child_att[fk->nkeys - 1]));
+}
+
 /* Rows of the constraint's table that break it, by its own operators. */
 static char *
-query(const ZdmConstraint *constraint)
+query(const ZdmConstraint *constraint, int limit)
 {
 	ZdmForeignKey fk;
 	StringInfoData match;
@@ -89,10 +105,35 @@ query(const ZdmConstraint *constraint)
 		appendStringInfo(&all, "%sc.%s IS NOT NULL", i > 0 ? " AND " : "", child);
 		appendStringInfo(&some, "%sc.%s IS NOT NULL", i > 0 ? " OR " : "", child);
 	}
-	return psprintf("SELECT c.tableoid, c.ctid FROM %s%s c WHERE (%s AND NOT EXISTS (SELECT FROM %s%s p WHERE %s))"
+	return psprintf("SELECT c.tableoid, c.ctid FROM %s%s c WHERE (%s AND NOT EXISTS (%s))"
 					" OR (%s AND (%s) AND NOT (%s)) LIMIT %d",
-					only(fk.child), name_of(fk.child), all.data, only(fk.parent), name_of(fk.parent), match.data,
-					fk.match_full ? "true" : "false", some.data, all.data, MOST_ROWS);
+					only(fk.child), name_of(fk.child), all.data, parents(&fk, match.data, constraint->temporal),
+					fk.match_full ? "true" : "false", some.data, all.data, limit);
+}
+
+/*
+ * VALIDATE CONSTRAINT of PostgreSQL 18 takes a row with PERIOD for valid when
+ * some parent overlaps it.  So before that command every row is looked at here,
+ * under a snapshot taken now.  Sound as the command itself: what is written
+ * since the constraint is there is checked by its triggers.  In a transaction,
+ * as the owner, with the locks of the command.  Errors with
+ * FOREIGN_KEY_VIOLATION; and when row security would hide a row.
+ */
+void
+zdm_fk_require_periods(const ZdmConstraint *constraint)
+{
+	uint64		found;
+
+	if (SPI_connect() != SPI_OK_CONNECT ||
+		SPI_execute(query(constraint, 1), false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "periods could not be checked");
+	found = SPI_processed;
+	SPI_finish();
+	if (found > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FOREIGN_KEY_VIOLATION),
+				 errmsg("rows of table \"%s\" violate foreign key constraint \"%s\"",
+						get_rel_name(constraint->relid), constraint->name)));
 }
 
 static void
@@ -117,12 +158,12 @@ list_body(ZdmRun *base, void *arg)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	top = zdm_step_top(v);
 	if (top == NULL || top->contype != CONSTRAINT_FOREIGN)
-		return ZDM_DONE;
+		return ZDM_GONE;
 	v->constraint = top;
 	v->list_is_full = false;
 	zdm_violation_clear(v->base.job->id);
 	if (SPI_connect() != SPI_OK_CONNECT ||
-		SPI_execute(query(top), true, 0) != SPI_OK_SELECT)
+		SPI_execute(query(top, MOST_ROWS), true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "orphans could not be listed");
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -7,6 +7,7 @@
 
 #include "constraint/scan.h"
 
+extern void zdm_fk_require_periods(const ZdmConstraint *constraint);
 extern bool zdm_fk_list_orphans(ZdmValidation *v);
 
 #endif							/* ZDM_CONSTRAINT_FK_LIST_H */

@@ -3,7 +3,9 @@
  *	  The relations that a constraint is to be validated on: the table, and
  *	  its partitions or inheritance children unless it is NO INHERIT.
  *
- * Children have the constraint under the same name.  A relation is marked
+ * Children have a CHECK under the same name.  A foreign key's below a
+ * partitioned table are linked to it, whatever their names; they can be NOT
+ * VALID from PostgreSQL 18 on.  A relation is marked
  * after everything below it, so that "valid" always means "valid for all that
  * is below, too"; once it is valid, PostgreSQL attaches nothing to it whose
  * own constraint is not.  They are listed anew for each step, without locks:
@@ -22,6 +24,14 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+static bool
+is_inherited(const ZdmConstraint *constraint)
+{
+	if (constraint->contype == CONSTRAINT_FOREIGN)
+		return get_rel_relkind(constraint->relid) == RELKIND_PARTITIONED_TABLE;
+	return constraint->contype == CONSTRAINT_CHECK && !constraint->no_inherit;
+}
+
 /*
  * The relation of the constraint, then those below it, parents before
  * children.  Takes no lock.
@@ -29,21 +39,33 @@
 List *
 zdm_hierarchy_list(const ZdmConstraint *constraint)
 {
-	if (constraint->no_inherit || constraint->contype != CONSTRAINT_CHECK)
+	if (!is_inherited(constraint))
 		return list_make1_oid(constraint->relid);
 	return find_all_inheritors(constraint->relid, NoLock, NULL);
 }
 
-static ZdmConstraint *
-load_below(Oid relid, const char *name)
+/*
+ * The constraint of a relation in zdm_hierarchy_list(top); NULL when it has
+ * none.  As zdm_constraint_load().
+ */
+ZdmConstraint *
+zdm_hierarchy_member(const ZdmConstraint *top, Oid relid)
 {
-	ZdmConstraint *constraint = zdm_constraint_load(relid, name);
+	if (relid != top->relid && top->contype == CONSTRAINT_FOREIGN)
+		return zdm_constraint_load_below(relid, top->oid);
+	return zdm_constraint_load(relid, top->name);
+}
+
+static ZdmConstraint *
+load_below(const ZdmConstraint *top, Oid relid)
+{
+	ZdmConstraint *constraint = zdm_hierarchy_member(top, relid);
 
 	if (constraint == NULL && SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("table \"%s\" has no constraint \"%s\", which the table above it has",
-						get_rel_name(relid), name),
+						get_rel_name(relid), top->name),
 				 errhint("Detach the table, or add the constraint to it.")));
 	return constraint;
 }
@@ -80,7 +102,7 @@ below_is_settled(const ZdmConstraint *constraint, const char *left_behind)
 		if (lfirst_oid(lc) == constraint->relid ||
 			is_left(left_behind, lfirst_oid(lc)))
 			continue;
-		child = load_below(lfirst_oid(lc), constraint->name);
+		child = load_below(constraint, lfirst_oid(lc));
 		if (child && !child->valid)
 			return false;
 	}
@@ -126,7 +148,7 @@ zdm_hierarchy_next(const ZdmConstraint *top, const char *left_behind)
 		if (is_left(left_behind, relid))
 			continue;
 		constraint = relid == top->relid ? zdm_constraint_load(relid, top->name) :
-			load_below(relid, top->name);
+			load_below(top, relid);
 		if (constraint && !constraint->valid && below_is_settled(constraint, left_behind))
 			return relid;
 	}
@@ -145,7 +167,7 @@ zdm_hierarchy_size(const ZdmConstraint *top, int64 *blocks, int64 *rows)
 	*blocks = *rows = 0;
 	foreach(lc, zdm_hierarchy_list(top))
 	{
-		ZdmConstraint *constraint = zdm_constraint_load(lfirst_oid(lc), top->name);
+		ZdmConstraint *constraint = zdm_hierarchy_member(top, lfirst_oid(lc));
 		Relation	rel;
 
 		if (constraint == NULL || constraint->valid ||

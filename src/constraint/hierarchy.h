@@ -9,6 +9,7 @@
 #include "nodes/pg_list.h"
 
 extern List *zdm_hierarchy_list(const ZdmConstraint *constraint);
+extern ZdmConstraint *zdm_hierarchy_member(const ZdmConstraint *top, Oid relid);
 extern bool zdm_hierarchy_below_is_valid(const ZdmConstraint *constraint);
 extern bool zdm_hierarchy_below_is_left(const ZdmConstraint *constraint,
 										const char *left_behind);

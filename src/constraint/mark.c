@@ -112,11 +112,13 @@ zdm_mark_parent(ZdmRun *base, void *arg)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (!zdm_native_lock(v, relid))
 		return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) ? ZDM_BUSY : ZDM_GONE;
-	constraint = zdm_constraint_load(relid, v->spec->constraint_name);
+	constraint = zdm_step_constraint(v, relid);
 	if (constraint == NULL || constraint->valid || !zdm_hierarchy_below_is_valid(constraint))
 		return ZDM_GONE;
 	if (get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
 		return ZDM_GONE;
+	if (OidIsValid(constraint->confrelid) && !ConditionalLockRelationOid(constraint->confrelid, RowShareLock))
+		return ZDM_BUSY;
 	zdm_native_statement(constraint);
 	return ZDM_DONE;
 }

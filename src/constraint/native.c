@@ -87,6 +87,8 @@ native_body(ZdmRun *base, void *arg)
 	top = zdm_step_top(v);
 	if (top == NULL)
 		return ZDM_GONE;
+	if (top->temporal)
+		zdm_fk_require_periods(top);
 	zdm_native_statement(top);
 	return ZDM_DONE;
 }

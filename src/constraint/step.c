@@ -7,6 +7,8 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "compat/constraint.h"
+#include "constraint/hierarchy.h"
 #include "constraint/step.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
@@ -67,7 +69,7 @@ refuse_not_enforced(ZdmValidation *v, Oid relid)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("constraint \"%s\" of table \"%s\" is not enforced",
 					v->spec->constraint_name, get_rel_name(relid)),
-			 errhint("Use ALTER TABLE ... ALTER CONSTRAINT ... ENFORCED, which validates it, too.")));
+			 errhint(ZDM_HINT_NOT_ENFORCED)));
 }
 
 static void
@@ -106,6 +108,17 @@ zdm_step_top(ZdmValidation *v)
 	return top;
 }
 
+/* The constraint of a relation that is to be validated; NULL when it has none. */
+ZdmConstraint *
+zdm_step_constraint(const ZdmValidation *v, Oid relid)
+{
+	ZdmConstraint *top = zdm_constraint_load(v->spec->target, v->spec->constraint_name);
+
+	if (top == NULL || relid == v->spec->target)
+		return top;
+	return zdm_hierarchy_member(top, relid);
+}
+
 static bool
 same_text(const char *a, const char *b)
 {
@@ -116,10 +129,14 @@ same_text(const char *a, const char *b)
 static ZdmVerdict
 verify(ZdmValidation *v, Relation rel)
 {
-	ZdmConstraint *now = zdm_constraint_load(v->cursor.leaf, v->spec->constraint_name);
+	ZdmConstraint *now = zdm_step_constraint(v, v->cursor.leaf);
 
 	if (rel->rd_rel->relowner != v->base.owner)
 		return ZDM_OTHER_OWNER;
+
+	/* detached, with what it had of the constraint */
+	if (now == NULL && zdm_constraint_load(v->spec->target, v->spec->constraint_name))
+		return ZDM_GONE;
 	if (now == NULL)
 		refuse_dropped(v, v->cursor.leaf);
 	if (now->oid != v->cursor.leaf_constraint ||

@@ -123,13 +123,13 @@ zdm_validation_target_constraint(Relation rel, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("constraint \"%s\" of table \"%s\" is not enforced", name, qualified_name(rel)),
-				 errhint("Use ALTER TABLE ... ALTER CONSTRAINT ... ENFORCED, which validates it, too.")));
+				 errhint(ZDM_HINT_NOT_ENFORCED)));
 	return constraint;
 }
 
 /*
- * Whether a method can do one relation: NULL when not, *why says why.  False
- * when its lock is refused.
+ * Whether a method can do one relation: NULL when not, *why says why; both are
+ * NULL for one without storage.  False when its lock is refused.
  */
 static bool
 choose_for(Oid relid, const ZdmConstraint *top, Oid owner, const ZdmScanMethod **method,
@@ -143,13 +143,14 @@ choose_for(Oid relid, const ZdmConstraint *top, Oid owner, const ZdmScanMethod *
 	rel = try_relation_open(relid, NoLock);
 	if (rel == NULL)
 		return false;
-	constraint = zdm_constraint_load(relid, top->name);
+	constraint = zdm_hierarchy_member(top, relid);
 	*method = NULL;
+	*why = NULL;
 	if (constraint == NULL)
 		*why = psprintf("\"%s\" has no constraint of that name", qualified_name(rel));
 	else if (rel->rd_rel->relowner != owner)
 		*why = psprintf("\"%s\" belongs to another role", qualified_name(rel));
-	else
+	else if (rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
 		*method = zdm_scan_method_choose(constraint, rel, why);
 	relation_close(rel, NoLock);
 	return true;
@@ -185,12 +186,17 @@ zdm_target_choose(const ZdmConstraint *top, const char *asked,
 
 		if (!choose_for(lfirst_oid(lc), top, owner, &here, &reason))
 			return false;
+		if (reason == NULL)
+			continue;			/* its partitions say how */
 		*why = reason;
 		if (here == NULL || (chosen && here != chosen))
 			return true;
 		chosen = here;
 	}
-	*method = chosen->name;
+	if (chosen)
+		*method = chosen->name;
+	else
+		*why = "it has no partitions";
 	return true;
 }
 

@@ -231,7 +231,7 @@ enter_leaf(ZdmValidation *v, Oid relid)
 	if (!ConditionalLockRelationOid(relid, AccessShareLock))
 		return ZDM_BUSY;
 	rel = try_relation_open(relid, NoLock);
-	constraint = rel ? zdm_constraint_load(relid, v->spec->constraint_name) : NULL;
+	constraint = rel ? zdm_step_constraint(v, relid) : NULL;
 	if (constraint == NULL)
 		return ZDM_BUSY;		/* look again who is next */
 	if (rel->rd_rel->relowner != v->base.owner)
@@ -315,7 +315,7 @@ attach_body(ZdmRun *base, void *arg)
 	if (verdict != ZDM_DONE)
 		return verdict;
 	old = MemoryContextSwitchTo(v->scan_mcxt);
-	v->constraint = zdm_constraint_load(v->cursor.leaf, v->spec->constraint_name);
+	v->constraint = zdm_step_constraint(v, v->cursor.leaf);
 	v->leaf_name = pstrdup(RelationGetRelationName(rel));
 	MemoryContextSwitchTo(old);
 	relation_close(rel, NoLock);
@@ -471,7 +471,7 @@ look_below_body(ZdmRun *base, void *arg)
 	ZdmConstraint *constraint;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	constraint = zdm_constraint_load(*(Oid *) arg, v->spec->constraint_name);
+	constraint = zdm_step_constraint(v, *(Oid *) arg);
 	if (constraint == NULL)
 		return ZDM_GONE;
 	return zdm_hierarchy_below_is_left(constraint, v->cursor.left_behind) ? ZDM_FOUND : ZDM_DONE;

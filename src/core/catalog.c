@@ -144,8 +144,8 @@ extension_owner(void)
 }
 
 /*
- * Open a scope: become the extension's owner, pin search_path, connect to
- * SPI.  Needs a transaction.  Errors as extension_owner() does.
+ * Open a scope: become the extension's owner, pin search_path, stay in this
+ * process, connect to SPI.  Needs a transaction.  Errors as extension_owner() does.
  */
 void
 zdm_catalog_begin(ZdmCatalogScope *scope)
@@ -157,6 +157,14 @@ zdm_catalog_begin(ZdmCatalogScope *scope)
 						   scope->save_sec_context | SECURITY_LOCAL_USERID_CHANGE);
 	scope->guc_nestlevel = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+
+	/*
+	 * debug_parallel_query would have our few rows read by processes that
+	 * transaction_timeout ends
+	 */
+	(void) set_config_option("max_parallel_workers_per_gather", "0",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
 	/* SPI wants an outer snapshot, which a worker has not got */

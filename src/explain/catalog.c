@@ -9,6 +9,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
+#include "compat/explain.h"
 #include "core/catalog.h"
 #include "explain/facts.h"
 #include "storage/lmgr.h"
@@ -143,6 +144,23 @@ zdm_facts_require_key_columns(const ZdmFacts *facts, Oid relid, const IndexStmt 
 
 		if (elem->name)
 			zdm_facts_require_column(facts, relid, elem->name);
+	}
+}
+
+/* Columns of an index must be stored. */
+void
+zdm_facts_refuse_virtual_keys(ZdmFacts *facts, Oid relid, const IndexStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->indexParams)
+	{
+		const IndexElem *elem = lfirst_node(IndexElem, lc);
+		AttrNumber	attnum = elem->name ? get_attnum(relid, elem->name) : InvalidAttrNumber;
+
+		if (attnum != InvalidAttrNumber && zdm_compat_is_virtual(get_attgenerated(relid, attnum)))
+			zdm_facts_fails(facts, relid, psprintf("Fails: column %s is virtual, which cannot be indexed. Index its expression on the columns that are stored.",
+												   quote_identifier(elem->name)));
 	}
 }
 

@@ -8,7 +8,9 @@
 #include "catalog/heap.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_publication.h"
 #include "commands/tablecmds.h"
+#include "compat/constraint.h"
 #include "compat/explain.h"
 #include "explain/facts.h"
 #include "nodes/makefuncs.h"
@@ -126,6 +128,17 @@ is_proved_not_null(Oid relid, AttrNumber attnum)
 	return proved;
 }
 
+/* Is there a constraint that is to be validated?  No proof is looked for then. */
+static bool
+has_invalid_not_null(Oid relid, AttrNumber attnum)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	bool		found = zdm_compat_invalid_not_null(rel, attnum) != NULL;
+
+	relation_close(rel, NoLock);
+	return found;
+}
+
 /*
  * SET NOT NULL, alone or as part of PRIMARY KEY.  Columns that are not there
  * yet are none of its business.
@@ -148,7 +161,7 @@ zdm_explain_set_not_null(ZdmFacts *facts, Oid relid, const List *tree, const cha
 			zdm_facts_scan(facts, childid, "Write NOT NULL into the definition of the new column: then nothing is scanned.");
 			continue;
 		}
-		if (attnum > 0 && !is_proved_not_null(childid, attnum))
+		if (attnum > 0 && (has_invalid_not_null(childid, attnum) || !is_proved_not_null(childid, attnum)))
 			zdm_facts_scan(facts, childid,
 						   psprintf("Scans the table under ACCESS EXCLUSIVE. Use zdm.set_not_null(%s, %s) instead.",
 									zdm_facts_literal(relid), quote_literal_cstr(column)));
@@ -184,25 +197,48 @@ zdm_explain_drop_column(ZdmFacts *facts, Oid relid, const List *tree, const Alte
 	}
 }
 
+/* What is virtual is not stored, so only promises about it are to be kept. */
+static void
+change_virtual(ZdmFacts *facts, Oid relid, const char *column)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	TupleConstr *constr = RelationGetDescr(rel)->constr;
+
+	if (constr && constr->num_check > 0)
+		zdm_facts_fails(facts, relid, "Fails: the table has CHECK constraints. Drop them, change the expression, and use zdm.add_check().");
+	else if (GetRelationPublications(relid) != NIL)
+		zdm_facts_fails(facts, relid, "Fails: the table is published. Take it out of the publication in the same transaction.");
+	else if (zdm_facts_has_storage(relid) && TupleDescAttr(RelationGetDescr(rel), get_attnum(relid, column) - 1)->attnotnull)
+		zdm_facts_scan(facts, relid, "Scans the table under ACCESS EXCLUSIVE, because the column is NOT NULL. Drop that before, and use zdm.set_not_null() after.");
+	relation_close(rel, NoLock);
+}
+
 /* SET EXPRESSION of a generated column (17). */
 void
 zdm_explain_set_expression(ZdmFacts *facts, Oid relid, const List *tree, const char *column)
 {
-	AttrNumber	attnum = get_attnum(relid, column);
-	HeapTuple	tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relid), Int16GetDatum(attnum));
-	char		generated;
 	ListCell   *lc;
 
-	if (!HeapTupleIsValid(tuple))
-		return;
-	generated = ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated;
-	ReleaseSysCache(tuple);
-	if (zdm_compat_is_virtual(generated))
-		return;
 	foreach(lc, tree)
 	{
-		if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
+		AttrNumber	attnum = get_attnum(lfirst_oid(lc), column);
+
+		if (attnum == InvalidAttrNumber)
+			continue;
+		if (zdm_compat_is_virtual(get_attgenerated(lfirst_oid(lc), attnum)))
+			change_virtual(facts, lfirst_oid(lc), column);
+		else if (get_rel_relkind(lfirst_oid(lc)) == RELKIND_RELATION)
 			zdm_facts_rewrite_with_indexes(facts, lfirst_oid(lc),
 										   "Rewrites the table. Fill a new column with zdm.start_backfill(), and change over.");
 	}
+}
+
+/* DROP EXPRESSION: the values stay, so there must be some. */
+void
+zdm_explain_drop_expression(ZdmFacts *facts, Oid relid, const char *column)
+{
+	AttrNumber	attnum = get_attnum(relid, column);
+
+	if (attnum > 0 && zdm_compat_is_virtual(get_attgenerated(relid, attnum)))
+		zdm_facts_fails(facts, relid, "Fails: the column is virtual and has no values. Fill a new column with zdm.start_backfill(), and change over.");
 }

@@ -8,6 +8,7 @@
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "compat/constraint.h"
 #include "compat/explain.h"
 #include "explain/facts.h"
 #include "parser/parse_coerce.h"
@@ -110,7 +111,11 @@ add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con)
 	check_foreign_key(facts, relid, pkid, con);
 	zdm_facts_lock_list(facts, zdm_facts_tree(relid, partitioned), ShareRowExclusiveLock);
 	zdm_facts_lock_list(facts, zdm_facts_tree(pkid, pk_partitioned), ShareRowExclusiveLock);
-	if (!con->skip_validation)
+	/* a period is looked up for each row */
+	if (!con->skip_validation && zdm_compat_is_period(con))
+		zdm_facts_scan_list(facts, zdm_facts_leaves(relid, partitioned),
+							"Reads the whole table, and looks up each row in the other, while both are locked against writes. Add it NOT VALID and then use zdm.validate_constraint().");
+	else if (!con->skip_validation)
 		zdm_facts_check_foreign_key(facts, zdm_facts_leaves(relid, partitioned), pkid,
 									psprintf("Reads the whole table, and looks up each row in the other, while both are locked against writes. Use zdm.add_foreign_key(%s, ...), or add it NOT VALID and then zdm.validate_constraint().",
 											 zdm_facts_literal(relid)));
@@ -155,6 +160,8 @@ zdm_explain_add_constraint(ZdmFacts *facts, Oid relid, bool recurse, Constraint 
 static const char *
 index_constraint_advice(Oid relid, const IndexStmt *stmt)
 {
+	if (zdm_compat_is_without_overlaps(stmt))
+		return "Builds an index under ACCESS EXCLUSIVE. A key WITHOUT OVERLAPS has no online form: make it on a new table that is filled by triggers and zdm.start_backfill(), and rename.";
 	if (stmt->primary)
 		return psprintf("Builds an index under ACCESS EXCLUSIVE. Use zdm.add_primary_key(%s, ...), or build a unique index with zdm.create_index() and add the key with USING INDEX.",
 						zdm_facts_literal(relid));
@@ -162,6 +169,20 @@ index_constraint_advice(Oid relid, const IndexStmt *stmt)
 		return "Builds an index under ACCESS EXCLUSIVE. An exclusion constraint has no online form: make it on a new table that is filled by triggers and zdm.start_backfill(), and rename.";
 	return psprintf("Builds an index under ACCESS EXCLUSIVE. Use zdm.add_unique(%s, ...), or build a unique index with zdm.create_index() and add the constraint with USING INDEX.",
 					zdm_facts_literal(relid));
+}
+
+/* A key is refused as long as the NOT NULL of a column is NOT VALID. */
+static void
+refuse_invalid_not_null(ZdmFacts *facts, Oid relid, const char *column)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	AttrNumber	attnum = get_attnum(relid, column);
+
+	if (attnum > 0 && zdm_compat_invalid_not_null(rel, attnum))
+		zdm_facts_fails(facts, relid,
+						psprintf("Fails: the NOT NULL constraint of column %s is NOT VALID. Use zdm.set_not_null(%s, %s) first.",
+								 quote_identifier(column), zdm_facts_literal(relid), quote_literal_cstr(column)));
+	relation_close(rel, NoLock);
 }
 
 /* ADD UNIQUE, PRIMARY KEY, EXCLUDE: builds an index. */
@@ -173,6 +194,9 @@ zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt)
 	ListCell   *lc;
 
 	zdm_facts_require_key_columns(facts, relid, stmt);
+	zdm_facts_refuse_virtual_keys(facts, relid, stmt);
+	foreach(lc, stmt->primary ? stmt->indexParams : NIL)
+		refuse_invalid_not_null(facts, relid, lfirst_node(IndexElem, lc)->name);
 	zdm_facts_lock_list(facts, tree, stmt->primary ? AccessExclusiveLock : ShareLock);
 	foreach(lc, tree)
 	{
@@ -192,7 +216,10 @@ require_not_null(ZdmFacts *facts, Oid relid, Oid indexid)
 		char	   *column = get_attname(relid, index->rd_index->indkey.values[i], true);
 
 		if (column)
+		{
 			zdm_explain_set_not_null(facts, relid, list_make1_oid(relid), column);
+			refuse_invalid_not_null(facts, relid, column);
+		}
 	}
 	index_close(index, NoLock);
 }
@@ -246,6 +273,51 @@ zdm_explain_drop_constraint(ZdmFacts *facts, Oid relid, bool recurse, const Alte
 							cmd->behavior == DROP_CASCADE);
 }
 
+/* The other table of a foreign key gets its triggers, or loses them. */
+static void
+alter_enforcement(ZdmFacts *facts, Oid relid, Form_pg_constraint con, bool enforce)
+{
+	bool		partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+
+	zdm_facts_lock(facts, con->confrelid, enforce ? ShareRowExclusiveLock : AccessExclusiveLock);
+	if (enforce)
+		zdm_facts_check_foreign_key(facts, zdm_facts_leaves(relid, partitioned), con->confrelid,
+									psprintf("Reads the whole table under ACCESS EXCLUSIVE. Use zdm.drop_constraint(%s, %s), and zdm.add_foreign_key().",
+											 zdm_facts_literal(relid), quote_literal_cstr(NameStr(con->conname))));
+}
+
+/* Children get the NOT NULL constraint, or keep theirs for themselves. */
+static void
+alter_inheritance(ZdmFacts *facts, Oid relid, HeapTuple tuple, bool inherit)
+{
+	List	   *below = zdm_facts_oids("SELECT inhrelid FROM pg_inherits WHERE inhparent = $1", relid, InvalidOid, 0);
+	char	   *column = zdm_compat_not_null_column(tuple);
+
+	zdm_facts_lock_list(facts, below, AccessExclusiveLock);
+	if (inherit && column)
+		zdm_explain_set_not_null(facts, relid, list_delete_oid(zdm_facts_tree(relid, true), relid), column);
+}
+
+/* ALTER CONSTRAINT, but for DEFERRABLE, which concerns the table itself alone. */
+void
+zdm_explain_alter_constraint(ZdmFacts *facts, Oid relid, const AlterTableCmd *cmd)
+{
+	ZdmAlterConstraint what = {0};
+	HeapTuple	tuple;
+	Form_pg_constraint con;
+	bool		enforced;
+
+	if (!zdm_compat_alter_constraint(cmd, &what))
+		return;
+	tuple = constraint_named(relid, what.name, false);
+	con = (Form_pg_constraint) GETSTRUCT(tuple);
+	enforced = zdm_compat_constraint_enforced(con);
+	if (con->contype == CONSTRAINT_FOREIGN && ((what.enforce && !enforced) || (what.unenforce && enforced)))
+		alter_enforcement(facts, relid, con, what.enforce);
+	if ((what.inherit && con->connoinherit) || (what.no_inherit && !con->connoinherit))
+		alter_inheritance(facts, relid, tuple, what.inherit);
+}
+
 static char *
 validation_advice(ZdmFacts *facts, Oid relid, const char *name)
 {
@@ -266,6 +338,11 @@ zdm_explain_validate_constraint(ZdmFacts *facts, Oid relid, bool recurse, const 
 								   get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE);
 	char	   *advice;
 
+	if (!zdm_compat_constraint_enforced(con))
+	{
+		zdm_facts_fails(facts, relid, "Fails: the constraint is not enforced. " ZDM_HINT_NOT_ENFORCED);
+		return;
+	}
 	if (con->convalidated)
 	{
 		zdm_facts_advise(facts, relid, "The constraint is valid already: nothing is done.");

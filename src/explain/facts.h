@@ -66,6 +66,7 @@ extern List *zdm_facts_sequences(Oid relid, AttrNumber attnum);
 extern Oid	zdm_facts_owner(Oid relid);
 extern void zdm_facts_require_column(const ZdmFacts *facts, Oid relid, const char *column);
 extern void zdm_facts_require_key_columns(const ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
+extern void zdm_facts_refuse_virtual_keys(ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
 extern bool zdm_facts_has_storage(Oid relid);
 extern char *zdm_facts_literal(Oid relid);
 extern char *zdm_facts_name(Oid relid);
@@ -75,6 +76,7 @@ extern void zdm_explain_alter_table(ZdmFacts *facts, AlterTableStmt *stmt);
 extern void zdm_explain_add_column(ZdmFacts *facts, Oid relid, const List *tree,
 								   ColumnDef *def, bool is_serial);
 extern void zdm_explain_set_not_null(ZdmFacts *facts, Oid relid, const List *tree, const char *column);
+extern void zdm_explain_drop_expression(ZdmFacts *facts, Oid relid, const char *column);
 extern void zdm_explain_drop_column(ZdmFacts *facts, Oid relid, const List *tree,
 									const AlterTableCmd *cmd);
 extern void zdm_explain_set_expression(ZdmFacts *facts, Oid relid, const List *tree, const char *column);
@@ -85,6 +87,7 @@ extern void zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
 extern void zdm_explain_use_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
 extern void zdm_explain_drop_constraint(ZdmFacts *facts, Oid relid, bool recurse,
 										const AlterTableCmd *cmd);
+extern void zdm_explain_alter_constraint(ZdmFacts *facts, Oid relid, const AlterTableCmd *cmd);
 extern void zdm_explain_validate_constraint(ZdmFacts *facts, Oid relid, bool recurse,
 											const char *name);
 extern void zdm_explain_attach(ZdmFacts *facts, Oid relid, PartitionCmd *cmd);

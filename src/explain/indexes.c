@@ -46,6 +46,7 @@ zdm_explain_create_index(ZdmFacts *facts, IndexStmt *stmt)
 
 	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_require_key_columns(facts, relid, stmt);
+	zdm_facts_refuse_virtual_keys(facts, relid, stmt);
 	(void) transformIndexStmt(relid, copyObject(stmt), facts->sql);
 	if (name_is_taken(stmt, relid))
 	{

@@ -103,10 +103,10 @@ build_missing_indexes(ZdmFacts *facts, Relation parent, Relation child)
 	}
 }
 
-/* the referenced tables of the foreign keys of $1 that $2 has not, or ($3 = 1) has */
-#define FOREIGN_KEYS \
+/* the referenced tables of the foreign keys of $1 that $2 has not, or ($3 = 1) has, under a condition on its own, c */
+#define FOREIGN_KEYS(condition) \
 	"SELECT p.confrelid FROM pg_constraint p WHERE p.conrelid = $1 AND p.contype = 'f' AND ($3 = 1) = EXISTS (" \
-	" SELECT FROM pg_constraint c WHERE c.conrelid = $2 AND c.contype = 'f' AND c.confrelid = p.confrelid AND c.convalidated" \
+	" SELECT FROM pg_constraint c WHERE c.conrelid = $2 AND c.contype = 'f' AND c.confrelid = p.confrelid AND " condition \
 	" AND c.confkey = p.confkey" \
 	" AND (SELECT array_agg(attname ORDER BY k.n) FROM unnest(c.conkey) WITH ORDINALITY k(a, n) JOIN pg_attribute ON attrelid = $2 AND attnum = k.a)" \
 	"   = (SELECT array_agg(attname ORDER BY k.n) FROM unnest(p.conkey) WITH ORDINALITY k(a, n) JOIN pg_attribute ON attrelid = $1 AND attnum = k.a))"
@@ -115,12 +115,16 @@ build_missing_indexes(ZdmFacts *facts, Relation parent, Relation child)
 static void
 adopt_foreign_keys(ZdmFacts *facts, Oid parentid, Oid childid)
 {
-	List	   *missing = zdm_facts_oids(FOREIGN_KEYS, parentid, childid, 0);
+	List	   *missing = zdm_facts_oids(FOREIGN_KEYS(ZDM_FOREIGN_KEY_IS_ADOPTED), parentid, childid, 0);
+	List	   *adopted = zdm_facts_oids(FOREIGN_KEYS(ZDM_FOREIGN_KEY_IS_ADOPTED), parentid, childid, 1);
+	List	   *made = zdm_facts_oids(FOREIGN_KEYS(ZDM_FOREIGN_KEY_IS_ADOPTED) ZDM_AND_FOREIGN_KEY_IS_ENFORCED,
+									  parentid, childid, 0);
+	List	   *promised = zdm_facts_oids(FOREIGN_KEYS("c.convalidated") " AND p.convalidated", parentid, childid, 0);
 	ListCell   *lc;
 
 	zdm_facts_lock_list(facts, missing, ShareRowExclusiveLock);
-	zdm_facts_lock_list(facts, zdm_facts_oids(FOREIGN_KEYS, parentid, childid, 1), AccessExclusiveLock);
-	foreach(lc, missing)
+	zdm_facts_lock_list(facts, adopted, AccessExclusiveLock);
+	foreach(lc, list_concat_unique_oid(made, promised))
 		zdm_facts_check_foreign_key(facts, zdm_facts_leaves(childid, true), lfirst_oid(lc),
 									"Checks a foreign key of the parent. Use zdm.add_foreign_key() on the new partition first.");
 }

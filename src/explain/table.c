@@ -116,6 +116,10 @@ recurses(const AlterTableCmd *cmd, char relkind)
 		case AT_AlterColumnType:
 		case AT_DropConstraint:
 			return true;
+		case AT_AddConstraint:
+		case AT_AddIndex:
+		case AT_AddIndexConstraint:
+			return ZDM_ADD_CONSTRAINT_RECURSES;
 		case AT_AlterConstraint:
 		case AT_EnableTrig:
 		case AT_EnableAlwaysTrig:
@@ -140,6 +144,9 @@ set_persistence(AlterState *state, char wanted)
 {
 	ListCell   *lc;
 
+	if (state->relkind == RELKIND_PARTITIONED_TABLE && ZDM_PARTITIONED_PERSISTENCE_IS_REFUSED)
+		zdm_facts_fails(state->facts, state->relid,
+						"Fails: a partitioned table has no rows of its own. Change its partitions, each through zdm.execute_ddl().");
 	if (!zdm_facts_has_storage(state->relid) || get_rel_persistence(state->relid) == wanted)
 		return;
 	zdm_facts_rewrite_with_indexes(state->facts, state->relid,
@@ -291,6 +298,12 @@ subcommand(AlterState *state, AlterTableCmd *cmd)
 		case AT_DropConstraint:
 			zdm_explain_drop_constraint(facts, state->relid, state->recurse, cmd);
 			break;
+		case AT_AlterConstraint:
+			zdm_explain_alter_constraint(facts, state->relid, cmd);
+			break;
+		case AT_DropExpression:
+			zdm_explain_drop_expression(facts, state->relid, cmd->name);
+			break;
 		case AT_ValidateConstraint:
 			zdm_explain_validate_constraint(facts, state->relid, state->recurse, cmd->name);
 			break;
@@ -357,8 +370,18 @@ alter_table(AlterState *state, AlterTableStmt *stmt)
 	zdm_facts_lock(state->facts, state->relid, state->mode);
 	stmt = transformAlterTableStmt(state->relid, stmt, state->facts->sql, &before, &after);
 	lock_sequences(state, before);
+
+	/* what is said of a key counts more than what is said of its columns */
 	foreach(lc, stmt->cmds)
-		subcommand(state, lfirst_node(AlterTableCmd, lc));
+	{
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_AddIndex)
+			subcommand(state, lfirst_node(AlterTableCmd, lc));
+	}
+	foreach(lc, stmt->cmds)
+	{
+		if (lfirst_node(AlterTableCmd, lc)->subtype != AT_AddIndex)
+			subcommand(state, lfirst_node(AlterTableCmd, lc));
+	}
 }
 
 /* ALTER of a view, an index, a sequence: no columns to analyze. */

@@ -243,15 +243,21 @@ drop_constraint_statement(Relation rel, const char *name)
 }
 
 static void
+add_validation(ZdmRecipe *recipe, Relation rel, const char *name)
+{
+	add_step(recipe, ZDM_STEP_VALIDATE, name,
+			 psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", table_name(rel), quote_identifier(name)),
+			 NULL, LOCK_WEAK);
+}
+
+static void
 add_validated(ZdmRecipe *recipe, Relation rel, const char *name, const char *clause, char *lock)
 {
 	add_step(recipe, ZDM_STEP_DDL, name,
 			 psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", table_name(rel),
 					  quote_identifier(name), clause),
 			 drop_constraint_statement(rel, name), lock);
-	add_step(recipe, ZDM_STEP_VALIDATE, name,
-			 psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", table_name(rel), quote_identifier(name)),
-			 NULL, LOCK_WEAK);
+	add_validation(recipe, rel, name);
 }
 
 /*
@@ -425,14 +431,23 @@ zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause, const 
 	return recipe;
 }
 
-/* NOT NULL, proved by a CHECK that is dropped at the end. */
+/*
+ * NOT NULL, proved by a CHECK that is dropped at the end.  One that is there
+ * and NOT VALID is validated.
+ */
 ZdmRecipe *
 zdm_plan_set_not_null(Relation rel, const char *column)
 {
 	Form_pg_attribute att = find_column(rel, column);
 	ZdmRecipe  *recipe = make_recipe("set_not_null", rel, column, pstrdup(column));
+	char	   *there = zdm_compat_invalid_not_null(rel, att->attnum);
 	char	   *proof;
 
+	if (there)
+	{
+		add_validation(recipe, rel, there);
+		return recipe;
+	}
 	if (att->attnotnull)
 	{
 		ereport(NOTICE,
@@ -481,6 +496,22 @@ check_primary_key(Relation rel, const char *name)
 	check_index_name_is_free(rel, name);
 }
 
+/*
+ * What a column of a primary key needs before the key can be added without a
+ * scan.  Returns the name of a proof that is to be dropped afterwards, NULL
+ * when there is none.
+ */
+static char *
+add_key_column(ZdmRecipe *recipe, Relation rel, const char *column)
+{
+	Form_pg_attribute att = find_column(rel, column);
+	char	   *there = zdm_compat_invalid_not_null(rel, att->attnum);
+
+	if (there)
+		add_validation(recipe, rel, there);
+	return att->attnotnull ? NULL : add_not_null_proof(recipe, rel, column);
+}
+
 /* PRIMARY KEY, by proofs and an index that is built concurrently. */
 ZdmRecipe *
 zdm_plan_add_primary_key(Relation rel, List *columns, const char *name)
@@ -498,10 +529,12 @@ zdm_plan_add_primary_key(Relation rel, List *columns, const char *name)
 	require(recipe, chosen, check_primary_key);
 	foreach(lc, columns)
 	{
-		if (find_column(rel, lfirst(lc))->attnotnull)
+		char	   *proof = add_key_column(recipe, rel, lfirst(lc));
+
+		if (proof == NULL)
 			continue;
 		nullable = lappend(nullable, lfirst(lc));
-		proofs = lappend(proofs, add_not_null_proof(recipe, rel, lfirst(lc)));
+		proofs = lappend(proofs, proof);
 	}
 	add_index(recipe, rel, columns, chosen);
 	use_index(recipe, rel, chosen, "PRIMARY KEY", nullable);

@@ -59,6 +59,43 @@ zdm_violation_pair(char *object, const char *name, const char *value)
 	return buf.data;
 }
 
+static char *
+text_of(Form_pg_attribute att, Datum value, bool isnull)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(att->atttypid, &output, &is_varlena);
+	return isnull ? NULL : OidOutputFunctionCall(output, value);
+}
+
+/* The value of a column as text, NULL for null; one that is not stored is computed. */
+static char *
+column_text(Relation rel, TupleTableSlot *slot, AttrNumber attno)
+{
+	Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+	Node	   *expr = zdm_compat_virtual_expression(rel, attno);
+	bool		isnull;
+	Datum		value;
+	EState	   *estate;
+	ExprContext *econtext;
+	char	   *text;
+
+	if (expr == NULL)
+	{
+		value = slot_getattr(slot, attno, &isnull);
+		return text_of(att, value, isnull);
+	}
+	estate = CreateExecutorState();
+	econtext = GetPerTupleExprContext(estate);
+	econtext->ecxt_scantuple = slot;
+	value = ExecEvalExpr(ExecPrepareExpr((Expr *) expr, estate), econtext, &isnull);
+	text = text_of(att, value, isnull);
+
+	FreeExecutorState(estate);
+	return text;
+}
+
 /*
  * A JSON object of those columns of the row in slot, a row of rel; NULL when
  * natts is 0.  Runs output functions of the user's types: as the owner of the
@@ -70,17 +107,8 @@ zdm_violation_values(Relation rel, TupleTableSlot *slot, const AttrNumber *attno
 	char	   *object = NULL;
 
 	for (int i = 0; i < natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attnos[i] - 1);
-		bool		isnull;
-		Datum		value = slot_getattr(slot, attnos[i], &isnull);
-		Oid			output;
-		bool		is_varlena;
-
-		getTypeOutputInfo(att->atttypid, &output, &is_varlena);
-		object = zdm_violation_pair(object, NameStr(att->attname),
-									isnull ? NULL : OidOutputFunctionCall(output, value));
-	}
+		object = zdm_violation_pair(object, NameStr(TupleDescAttr(RelationGetDescr(rel), attnos[i] - 1)->attname),
+									column_text(rel, slot, attnos[i]));
 	return object;
 }
 

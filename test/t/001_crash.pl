@@ -40,7 +40,7 @@ sql($node, 'CREATE TABLE flushes (n int)');
 my $rows = 40_000;
 my $crashes = 7;
 make_table($node, 't', $rows);
-my $job = start_job($node, 't', rate => 8000);
+my $job = start_job($node, 't', rate => 4000);
 my $goal = 0;
 
 for my $crash (1 .. $crashes)

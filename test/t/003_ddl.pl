@@ -86,7 +86,7 @@ wait_done($node, $job, 'VACUUM FULL of the catalogs and of zdm');
 is(wrong_rows($node, 'vacuum_catalogs'), 0, 'VACUUM FULL of the catalogs and of zdm: every row is right');
 
 $job = job_at_work('TRUNCATE', 'truncated');
-is_quick('TRUNCATE', q{TRUNCATE truncated; INSERT INTO truncated (id, src) VALUES (1, 'one')});
+is_quick('TRUNCATE', q{BEGIN; TRUNCATE truncated; INSERT INTO truncated (id, src) VALUES (1, 'one'); COMMIT});
 unthrottle($node, $job);
 wait_done($node, $job, 'TRUNCATE');
 is(sql($node, 'SELECT id, new FROM truncated'), '1|ONE', 'TRUNCATE: the row that came after it is filled');
@@ -107,7 +107,7 @@ is_quick('CREATE INDEX', 'CREATE INDEX ON altered (n); CREATE INDEX ON altered (
 is_quick('CREATE INDEX CONCURRENTLY', 'CREATE INDEX CONCURRENTLY altered_c ON altered (src)');
 is_quick('REINDEX CONCURRENTLY', 'REINDEX TABLE CONCURRENTLY altered');
 is_quick('ENABLE ROW LEVEL SECURITY', 'ALTER TABLE altered ENABLE ROW LEVEL SECURITY');
-is_quick('DISABLE TRIGGER', 'ALTER TABLE altered DISABLE TRIGGER touch; ALTER TABLE altered ENABLE TRIGGER touch');
+is_quick('DISABLE TRIGGER', 'BEGIN; ALTER TABLE altered DISABLE TRIGGER touch; ALTER TABLE altered ENABLE TRIGGER touch; COMMIT');
 unthrottle($node, $job);
 wait_done($node, $job, 'other columns, constraints, indexes');
 is(wrong_rows($node, 'altered'), 0, 'other columns, constraints, indexes: every row is right');
