@@ -115,6 +115,19 @@ SELECT row_key, sqlstate FROM zdm.quarantine WHERE job_name = 'q: filter';
 SELECT id FROM q_t WHERE m = 77 ORDER BY id;
 
 --
+-- a proof whose snapshot has become too old has found nothing that is left
+--
+CREATE FUNCTION q_too_old(i int) RETURNS int LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF (SELECT phase = 'proof' FROM zdm.backfills WHERE name = 'q: snapshot') THEN
+        RAISE 'snapshot too old' USING ERRCODE = '72000';
+    END IF;
+    RETURN i;
+END $$;
+CALL backfill('q_t', 'm = q_too_old(id)', name => 'q: snapshot');
+SELECT id FROM q_t WHERE m IS DISTINCT FROM id;
+
+--
 -- keys
 --
 CREATE TABLE q_nokey (v text, n int);
@@ -156,4 +169,4 @@ SELECT * FROM outcome(:job);
 SELECT count(*) FROM q_many WHERE n IS DISTINCT FROM id;
 
 DROP TABLE q_t, q_nokey, q_composite, q_many;
-DROP FUNCTION q_raise, q_trigger;
+DROP FUNCTION q_raise, q_trigger, q_too_old;

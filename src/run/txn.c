@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "run/txn.h"
+#include "compat/heap.h"
 #include "core/identity.h"
 #include "core/settings.h"
 #include "miscadmin.h"
@@ -154,6 +155,8 @@ classify(const ZdmError *error, bool capped)
 		case ERRCODE_T_R_DEADLOCK_DETECTED:
 		case ERRCODE_T_R_SERIALIZATION_FAILURE:
 			return ZDM_ROWS_LOCKED;
+		case ZDM_ERRCODE_SNAPSHOT_TOO_OLD:
+			return ZDM_TOO_LONG;
 		case ERRCODE_QUERY_CANCELED:
 			return capped ? ZDM_TOO_LONG : ZDM_CANCELLED;
 		default:

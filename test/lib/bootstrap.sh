@@ -127,16 +127,22 @@ can_be_root() {
 	[ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
 }
 
-# Debian creates and starts a server when the package arrives; nobody asked us for one.
+# Debian creates and starts a server when the package arrives; nobody asked us for one. The subshell's
+# traps take the line away again, also from an installation that is interrupted.
 debian_without_new_cluster() {
-	local conf=/etc/postgresql-common/createcluster.conf status=0
-	if [ -f "$conf" ] && ! grep -q '^ *create_main_cluster' "$conf"; then
-		as_root sed -i '$a create_main_cluster = false' "$conf"
-		"$@" || status=$?
-		as_root sed -i '/^create_main_cluster = false$/d' "$conf"
-		return $status
+	local conf=/etc/postgresql-common/createcluster.conf
+	if [ ! -f "$conf" ] || grep -q '^ *create_main_cluster' "$conf"; then
+		"$@"
+		return
 	fi
-	"$@"
+	(
+		trap 'exit 130' INT
+		trap 'exit 143' TERM
+		trap 'exit 129' HUP
+		trap 'as_root sed -i "/^create_main_cluster = false$/d" "$conf"' EXIT
+		as_root sed -i '$a create_main_cluster = false' "$conf"
+		"$@"
+	)
 }
 
 apt_install() {
