@@ -145,9 +145,17 @@ debian_without_new_cluster() {
 	)
 }
 
+apt_get() {
+	as_root env DEBIAN_FRONTEND=noninteractive ${apt_session:-} apt-get -o DPkg::Lock::Timeout=300 "$@" >&2
+}
+
+# The download may be interrupted. What comes after it would leave packages half installed: it has a
+# session of its own, and an interrupt waits for its end.
 apt_install() {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
-		install -y --no-install-recommends "$@" >&2
+	local apt_session=
+	apt_get install -y --no-install-recommends --download-only "$@"
+	apt_session='setsid --wait'
+	apt_get install -y --no-install-recommends "$@"
 }
 
 # Installs what brings the named tools, or says how to and exits.
@@ -163,7 +171,8 @@ install_tools() {
 			"  apt-get update && apt-get install -y $packages"
 	fi
 	echo "zdm: installing what is missing: $*" >&2
-	as_root apt-get -o DPkg::Lock::Timeout=300 update >&2 || echo "zdm: apt-get update failed, trying with what is known" >&2
+	trap 'exit 130' INT
+	apt_get update || echo "zdm: apt-get update failed, trying with what is known" >&2
 	packages=$(debian_packages "$@")
 	case $packages in
 		*postgresql*) apt_install postgresql-common ;;
