@@ -94,6 +94,7 @@ begin(ZdmRun *run, int cap_ms)
 {
 	if (run->apply_settings)
 		run->apply_settings(run);
+	run->at_rows = false;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	pin_settings(run);
@@ -137,6 +138,20 @@ is_row_error(int sqlerrcode)
 	}
 }
 
+/*
+ * What a cast to regclass, tsquery, jsonpath and the like says of a value, or
+ * a function of a unit it does not know.  Raised where no row is looked at, it
+ * speaks of the statement.
+ */
+static bool
+is_syntax_error(int sqlerrcode)
+{
+	if (sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return false;
+	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+		sqlerrcode == ERRCODE_UNDEFINED_SCHEMA || sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
 /* classes that the standard leaves to users: RAISE ... USING ERRCODE = 'ZZ001' */
 static bool
 is_user_defined(const char *sqlstate)
@@ -147,7 +162,7 @@ is_user_defined(const char *sqlstate)
 }
 
 static ZdmVerdict
-classify(const ZdmError *error, bool capped)
+classify(const ZdmRun *run, const ZdmError *error, bool capped)
 {
 	switch (error->sqlerrcode)
 	{
@@ -165,6 +180,8 @@ classify(const ZdmError *error, bool capped)
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		return ZDM_NO_RESOURCE;
 	if (is_row_error(error->sqlerrcode) || is_user_defined(zdm_error_sqlstate(error)))
+		return ZDM_ROW_ERROR;
+	if (run->at_rows && is_syntax_error(error->sqlerrcode))
 		return ZDM_ROW_ERROR;
 	return ZDM_FAILED;
 }
@@ -196,7 +213,7 @@ zdm_txn(ZdmRun *run, int cap_ms, ZdmTxnBody body, void *arg, ZdmError **error)
 
 		stop_cap();
 		*error = zdm_error_capture(run->batch_mcxt);
-		verdict = classify(*error, capped);
+		verdict = classify(run, *error, capped);
 		pgstat_report_activity(STATE_IDLE, NULL);
 	}
 	PG_END_TRY();
