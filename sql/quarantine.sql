@@ -122,7 +122,7 @@ CALL backfill('q_names', 'y = coalesce(v, ''int'')::regtype', name => 'q: regtyp
 CALL backfill('q_names', 'f = coalesce(v, ''now'')::regproc', name => 'q: regproc');
 CALL backfill('q_names', 'ns = coalesce(v, ''public'')::regnamespace', name => 'q: regnamespace');
 CALL backfill('q_names', 'c = coalesce(v, ''simple'')::regconfig', name => 'q: regconfig');
-CALL backfill('q_names', 'q = coalesce(nullif(v, ''no_such''), ''a'')::tsquery', name => 'q: reg: tsquery');
+CALL backfill('q_names', 'q = (CASE WHEN id = 70 THEN ''&'' ELSE ''a'' END)::tsquery', name => 'q: reg: tsquery');
 CALL backfill('q_names', 'j = coalesce(v, ''$'')::jsonpath', name => 'q: reg: jsonpath');
 SELECT job_name, string_agg(row_key ->> 'id', ' ' ORDER BY row_key) FROM zdm.quarantine WHERE job_name LIKE 'q: reg%' GROUP BY 1 ORDER BY 1;
 SELECT count(*) FROM q_names WHERE v IS NULL AND (r IS NULL OR y IS NULL OR f IS NULL OR ns IS NULL OR c IS NULL OR q IS NULL OR j IS NULL);

@@ -29,9 +29,12 @@ sub start
 {
 	my ($table) = @_;
 
-	my $name = sql($node, "SELECT zdm.add_primary_key('$table', '{a,b}')");
-
-	return sql($node, "SELECT zdm.job_id('$name')");
+	# in one transaction: after it the worker may take the server down at any moment
+	return sql($node, qq{
+		BEGIN;
+		SELECT zdm.add_primary_key('$table', '{a,b}') AS name \\gset
+		SELECT zdm.job_id(:'name');
+		COMMIT});
 }
 
 # What there is of constraints, indexes and NOT NULL columns.
