@@ -53,7 +53,12 @@ stage_server_pids() {
 		find "$ZDM_STAGE" -name postmaster.pid -exec sed -n 1p {} ';' 2>/dev/null
 		return 0
 	fi
-	env -u ZDM_STAGE grep -lsxzF "ZDM_STAGE=$ZDM_STAGE" /proc/[0-9]*/environ | cut -d / -f 3 || true
+	# those who look must not be among them
+	(
+		mark=ZDM_STAGE=$ZDM_STAGE
+		unset ZDM_STAGE
+		grep -lsxzF "$mark" /proc/[0-9]*/environ | cut -d / -f 3 || true
+	)
 	for entry in /proc/[0-9]*; do
 		folder=$(readlink "$entry/cwd" 2>/dev/null) || continue
 		case $folder in
