@@ -19,6 +19,9 @@ SELECT a.expected_time > b.expected_time AS time, a.wal_bytes > b.wal_bytes AS w
 -- an empty table, a partitioned one
 CREATE TABLE es_empty (n int);
 SELECT pages, batches, disk_bytes FROM zdm.estimate_backfill('es_empty', 'n = 1');
+-- a number of rows that nobody has counted yet is called a guess
+SELECT basis ~ 'guess before the table''s first ANALYZE' AS guess FROM zdm.estimate_backfill('es_empty', 'n = 1');
+SELECT basis ~ 'guess' AS guess FROM zdm.estimate_backfill('es_t', 'n = 1');
 CREATE TABLE es_part (id int, n int) PARTITION BY RANGE (id);
 CREATE TABLE es_part_1 PARTITION OF es_part FOR VALUES FROM (0) TO (500);
 CREATE TABLE es_part_2 PARTITION OF es_part FOR VALUES FROM (500) TO (2000);

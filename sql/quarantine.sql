@@ -114,6 +114,33 @@ CALL backfill('q_t', 'm = 77', 'v::int > 1', name => 'q: filter');
 SELECT row_key, sqlstate FROM zdm.quarantine WHERE job_name = 'q: filter';
 SELECT id FROM q_t WHERE m = 77 ORDER BY id;
 
+-- by a name or a syntax that means nothing: no more than any other failed cast
+CREATE TABLE q_names (id int PRIMARY KEY, v text, r regclass, y regtype, f regproc, ns regnamespace, c regconfig, q tsquery, j jsonpath);
+INSERT INTO q_names SELECT i, CASE i WHEN 50 THEN 'no_such' WHEN 70 THEN '"' ELSE NULL END FROM generate_series(1, 200) i;
+CALL backfill('q_names', 'r = coalesce(v, ''pg_class'')::regclass', name => 'q: regclass');
+CALL backfill('q_names', 'y = coalesce(v, ''int'')::regtype', name => 'q: regtype');
+CALL backfill('q_names', 'f = coalesce(v, ''now'')::regproc', name => 'q: regproc');
+CALL backfill('q_names', 'ns = coalesce(v, ''public'')::regnamespace', name => 'q: regnamespace');
+CALL backfill('q_names', 'c = coalesce(v, ''simple'')::regconfig', name => 'q: regconfig');
+CALL backfill('q_names', 'q = (CASE WHEN id = 70 THEN ''&'' ELSE ''a'' END)::tsquery', name => 'q: reg: tsquery');
+CALL backfill('q_names', 'j = coalesce(v, ''$'')::jsonpath', name => 'q: reg: jsonpath');
+SELECT job_name, string_agg(row_key ->> 'id', ' ' ORDER BY row_key) FROM zdm.quarantine WHERE job_name LIKE 'q: reg%' GROUP BY 1 ORDER BY 1;
+SELECT count(*) FROM q_names WHERE v IS NULL AND (r IS NULL OR y IS NULL OR f IS NULL OR ns IS NULL OR c IS NULL OR q IS NULL OR j IS NULL);
+DROP TABLE q_names;
+
+--
+-- a proof whose snapshot has become too old has found nothing that is left
+--
+CREATE FUNCTION q_too_old(i int) RETURNS int LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF (SELECT phase = 'proof' FROM zdm.backfills WHERE name = 'q: snapshot') THEN
+        RAISE 'snapshot too old' USING ERRCODE = '72000';
+    END IF;
+    RETURN i;
+END $$;
+CALL backfill('q_t', 'm = q_too_old(id)', name => 'q: snapshot');
+SELECT id FROM q_t WHERE m IS DISTINCT FROM id;
+
 --
 -- keys
 --
@@ -156,4 +183,4 @@ SELECT * FROM outcome(:job);
 SELECT count(*) FROM q_many WHERE n IS DISTINCT FROM id;
 
 DROP TABLE q_t, q_nokey, q_composite, q_many;
-DROP FUNCTION q_raise, q_trigger;
+DROP FUNCTION q_raise, q_trigger, q_too_old;

@@ -242,6 +242,7 @@ batch_body(ZdmRun *base, void *arg)
 	if (batch->row)
 		restrict_to_row(&range, batch->row);
 	hot_before = zdm_compat_hot_updates(rel);
+	run->base.at_rows = true;
 	if (batch->pass)
 		batch->rows = 0;
 	else if (batch->listed || batch->row)
@@ -251,6 +252,7 @@ batch_body(ZdmRun *base, void *arg)
 		zdm_predicate_take_all();
 		batch->rows = zdm_statement_update(run->statements, &range);
 	}
+	run->base.at_rows = false;
 	batch->hot = zdm_compat_hot_updates(rel) - hot_before;
 	advance(run, state);
 	batch->xid = GetCurrentTransactionIdIfAny();

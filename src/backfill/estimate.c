@@ -13,12 +13,15 @@
 #include "access/relation.h"
 #include "backfill/leaf.h"
 #include "backfill/target.h"
+#include "catalog/pg_class.h"
 #include "core/args.h"
 #include "core/catalog.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 /* without experience of its own: measured, a row in microseconds and bytes */
@@ -64,6 +67,46 @@ load_experience(Experience *experience)
 		experience->wal_per_row = DEFAULT_WAL_PER_ROW;
 	}
 	zdm_catalog_end(&scope);
+}
+
+/* Does the planner know nothing of the number of rows in some of it? */
+static bool
+is_unanalyzed(Oid target)
+{
+	ListCell   *lc;
+
+	foreach(lc, zdm_leaf_list(target))
+	{
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(lfirst_oid(lc)));
+		bool		unknown;
+
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		unknown = ((Form_pg_class) GETSTRUCT(tuple))->reltuples < 0;
+		ReleaseSysCache(tuple);
+		if (unknown)
+			return true;
+	}
+	return false;
+}
+
+/* On what the figures rest, in words. */
+static char *
+describe_basis(const Experience *experience, bool unanalyzed)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%.1f us and %.0f bytes of WAL a row, ",
+					 experience->us_per_row, experience->wal_per_row);
+	if (experience->jobs > 0)
+		appendStringInfo(&buf, "as in " INT64_FORMAT " backfill(s) of this database",
+						 experience->jobs);
+	else
+		appendStringInfoString(&buf, "a default: no backfill has run in this database yet");
+	if (unanalyzed)
+		appendStringInfoString(&buf, "; the number of rows is a guess before the table's first ANALYZE");
+	return buf.data;
 }
 
 static Interval *
@@ -112,10 +155,6 @@ zdm_estimate_backfill(PG_FUNCTION_ARGS)
 	values[3] = IntervalPGetDatum(interval_of_us(rows * experience.us_per_row));
 	values[4] = Int64GetDatum((int64) (rows * experience.wal_per_row));
 	values[5] = Int64GetDatum((int64) (pages * (double) BLCKSZ * USUAL_GROWTH));
-	values[6] = CStringGetTextDatum(experience.jobs > 0 ?
-									psprintf("%.1f us and %.0f bytes of WAL a row, as in " INT64_FORMAT " backfill(s) of this database",
-											 experience.us_per_row, experience.wal_per_row, experience.jobs) :
-									psprintf("%.1f us and %.0f bytes of WAL a row, a default: no backfill has run in this database yet",
-											 experience.us_per_row, experience.wal_per_row));
+	values[6] = CStringGetTextDatum(describe_basis(&experience, is_unanalyzed(spec->target)));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

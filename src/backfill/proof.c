@@ -66,7 +66,9 @@ read_leaf(ZdmBackfillRun *run, ProofState *state, Relation rel)
 
 		ItemPointerSet(&range.from, block, 0);
 		ItemPointerSet(&range.to, Min(block + STEP_BLOCKS, blocks), 0);
+		run->base.at_rows = true;
 		zdm_statement_select(run->statements, &range, found_row, state);
+		run->base.at_rows = false;
 		if (state->found)
 			return ZDM_FOUND;
 		if (snapshot_is_old(state))

@@ -222,7 +222,8 @@ try_row(ZdmBackfillRun *run, Oid leaf, const ZdmRowVersion *row)
 			zdm_run_progressed(&run->base);
 			return ROW_SETTLED;
 		case ZDM_TOO_LONG:
-			error->message = "the row took longer than ten times zdm.max_batch_time";
+			if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+				error->message = "the row took longer than ten times zdm.max_batch_time";
 			quarantine(run, leaf, row, error);
 			return ROW_QUARANTINED;
 		case ZDM_ROW_ERROR:
@@ -333,7 +334,8 @@ mend_batch(ZdmBackfillRun *run, ZdmBatch *batch, ZdmVerdict verdict, ZdmError **
 			if (!batch->listed)
 			{
 				batch->listed = true;
-				return zdm_batch(run, batch, error);
+				verdict = zdm_batch(run, batch, error);
+				return verdict == ZDM_DONE ? ZDM_DONE : mend_batch(run, batch, verdict, error);
 			}
 			if (run->base.tries >= LISTED_TRIES)
 				return pass_over(run, batch, 1, error);

@@ -21,4 +21,7 @@ zdm_compat_test_for_old_snapshot(Snapshot snapshot, Relation rel, Page page)
 #endif
 }
 
+/* the SQLSTATE of that error, which 17 does not know any more */
+#define ZDM_ERRCODE_SNAPSHOT_TOO_OLD MAKE_SQLSTATE('7', '2', '0', '0', '0')
+
 #endif							/* ZDM_COMPAT_HEAP_H */

@@ -38,7 +38,8 @@ static const Pin pins[] = {
 	{"statement_timeout", "0"},
 	{"lock_timeout", "0"},
 	{"transaction_timeout", "0"},	/* 17 and later */
-	{"idle_in_transaction_session_timeout", "0"}
+	{"idle_in_transaction_session_timeout", "0"},
+	{"exit_on_error", "off"}
 };
 
 static void

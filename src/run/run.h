@@ -20,6 +20,8 @@ typedef struct ZdmRun
 
 	MemoryContext run_mcxt;		/* life of the run */
 	MemoryContext batch_mcxt;	/* reset with every batch */
+	bool		at_rows;		/* a statement goes through rows: a syntax
+								 * error may be in a value of one */
 
 	/* of every transaction; each may be NULL */
 	const char *activity;		/* what pg_stat_activity shows as its query */

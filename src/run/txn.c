@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "run/txn.h"
+#include "compat/heap.h"
 #include "core/identity.h"
 #include "core/settings.h"
 #include "miscadmin.h"
@@ -100,6 +101,7 @@ begin(ZdmRun *run, int cap_ms)
 {
 	if (run->apply_settings)
 		run->apply_settings(run);
+	run->at_rows = false;
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
 	pin_settings(run);
@@ -143,6 +145,20 @@ is_row_error(int sqlerrcode)
 	}
 }
 
+/*
+ * What a cast to regclass, tsquery, jsonpath and the like says of a value, or
+ * a function of a unit it does not know.  Raised where no row is looked at, it
+ * speaks of the statement.
+ */
+static bool
+is_syntax_error(int sqlerrcode)
+{
+	if (sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+		return false;
+	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+		sqlerrcode == ERRCODE_UNDEFINED_SCHEMA || sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
 /* classes that the standard leaves to users: RAISE ... USING ERRCODE = 'ZZ001' */
 static bool
 is_user_defined(const char *sqlstate)
@@ -153,7 +169,7 @@ is_user_defined(const char *sqlstate)
 }
 
 static ZdmVerdict
-classify(const ZdmError *error, bool capped)
+classify(const ZdmRun *run, const ZdmError *error, bool capped)
 {
 	switch (error->sqlerrcode)
 	{
@@ -161,6 +177,8 @@ classify(const ZdmError *error, bool capped)
 		case ERRCODE_T_R_DEADLOCK_DETECTED:
 		case ERRCODE_T_R_SERIALIZATION_FAILURE:
 			return ZDM_ROWS_LOCKED;
+		case ZDM_ERRCODE_SNAPSHOT_TOO_OLD:
+			return ZDM_TOO_LONG;
 		case ERRCODE_QUERY_CANCELED:
 			return capped ? ZDM_TOO_LONG : ZDM_CANCELLED;
 		default:
@@ -169,6 +187,8 @@ classify(const ZdmError *error, bool capped)
 	if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES)
 		return ZDM_NO_RESOURCE;
 	if (is_row_error(error->sqlerrcode) || is_user_defined(zdm_error_sqlstate(error)))
+		return ZDM_ROW_ERROR;
+	if (run->at_rows && is_syntax_error(error->sqlerrcode))
 		return ZDM_ROW_ERROR;
 	return ZDM_FAILED;
 }
@@ -200,7 +220,7 @@ zdm_txn(ZdmRun *run, int cap_ms, ZdmTxnBody body, void *arg, ZdmError **error)
 
 		stop_cap();
 		*error = zdm_error_capture(run->batch_mcxt);
-		verdict = classify(*error, capped);
+		verdict = classify(run, *error, capped);
 		pgstat_report_activity(STATE_IDLE, NULL);
 	}
 	PG_END_TRY();

@@ -127,21 +127,35 @@ can_be_root() {
 	[ "$(id -u)" = 0 ] || { command -v sudo >/dev/null && sudo -n true 2>/dev/null; }
 }
 
-# Debian creates and starts a server when the package arrives; nobody asked us for one.
+# Debian creates and starts a server when the package arrives; nobody asked us for one. The subshell's
+# traps take the line away again, also from an installation that is interrupted.
 debian_without_new_cluster() {
-	local conf=/etc/postgresql-common/createcluster.conf status=0
-	if [ -f "$conf" ] && ! grep -q '^ *create_main_cluster' "$conf"; then
-		as_root sed -i '$a create_main_cluster = false' "$conf"
-		"$@" || status=$?
-		as_root sed -i '/^create_main_cluster = false$/d' "$conf"
-		return $status
+	local conf=/etc/postgresql-common/createcluster.conf
+	if [ ! -f "$conf" ] || grep -q '^ *create_main_cluster' "$conf"; then
+		"$@"
+		return
 	fi
-	"$@"
+	(
+		trap 'exit 130' INT
+		trap 'exit 143' TERM
+		trap 'exit 129' HUP
+		trap 'as_root sed -i "/^create_main_cluster = false$/d" "$conf"' EXIT
+		as_root sed -i '$a create_main_cluster = false' "$conf"
+		"$@"
+	)
 }
 
+apt_get() {
+	as_root env DEBIAN_FRONTEND=noninteractive ${apt_session:-} apt-get -o DPkg::Lock::Timeout=300 "$@" >&2
+}
+
+# The download may be interrupted. What comes after it would leave packages half installed: it has a
+# session of its own, and an interrupt waits for its end.
 apt_install() {
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 \
-		install -y --no-install-recommends "$@" >&2
+	local apt_session=
+	apt_get install -y --no-install-recommends --download-only "$@"
+	apt_session='setsid --wait'
+	apt_get install -y --no-install-recommends "$@"
 }
 
 # Installs what brings the named tools, or says how to and exits.
@@ -157,7 +171,8 @@ install_tools() {
 			"  apt-get update && apt-get install -y $packages"
 	fi
 	echo "zdm: installing what is missing: $*" >&2
-	as_root apt-get -o DPkg::Lock::Timeout=300 update >&2 || echo "zdm: apt-get update failed, trying with what is known" >&2
+	trap 'exit 130' INT
+	apt_get update || echo "zdm: apt-get update failed, trying with what is known" >&2
 	packages=$(debian_packages "$@")
 	case $packages in
 		*postgresql*) apt_install postgresql-common ;;

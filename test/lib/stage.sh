@@ -45,13 +45,20 @@ stage_copy_sources() {
 	chmod -R u+rwX "$ZDM_STAGE/source"
 }
 
-# The pids of server processes that still run on a data folder inside the stage.
+# The pids of server processes of the stage: those that run on a data folder in it, and those that are
+# about to, which only their environment tells.
 stage_server_pids() {
 	local entry folder
 	if [ ! -d /proc/self ]; then
 		find "$ZDM_STAGE" -name postmaster.pid -exec sed -n 1p {} ';' 2>/dev/null
 		return 0
 	fi
+	# those who look must not be among them
+	(
+		mark=ZDM_STAGE=$ZDM_STAGE
+		unset ZDM_STAGE
+		grep -lsxzF "$mark" /proc/[0-9]*/environ | cut -d / -f 3 || true
+	)
 	for entry in /proc/[0-9]*; do
 		folder=$(readlink "$entry/cwd" 2>/dev/null) || continue
 		case $folder in
@@ -79,7 +86,8 @@ stage_stop_servers() {
 stage_stop_child() {
 	local n=0
 	[ -n "${stage_child:-}" ] || return 0
-	kill -TERM -- "-$stage_child" 2>/dev/null || return 0
+	# it becomes the leader of its group a moment after it was started
+	kill -TERM -- "-$stage_child" 2>/dev/null || kill -TERM "$stage_child" 2>/dev/null || return 0
 	while kill -0 -- "-$stage_child" 2>/dev/null && [ $n -lt 50 ]; do
 		sleep 0.1
 		n=$((n + 1))
@@ -95,6 +103,7 @@ stage_save_results() {
 
 stage_cleanup() {
 	trap '' INT TERM HUP
+	[ -n "${ZDM_STAGE:-}" ] || return 0
 	stage_stop_child
 	stage_stop_servers
 	stage_save_results || echo "zdm: could not save the results in $RESULTS" >&2
@@ -145,8 +154,8 @@ stage_enter() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM
 	trap 'exit 129' HUP
-	stage_make_folder
 	trap stage_cleanup EXIT
+	stage_make_folder
 	stage_copy_sources
 	stage_clean_environment
 	cd "$ZDM_STAGE"

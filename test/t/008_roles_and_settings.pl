@@ -140,6 +140,13 @@ for my $name (sort keys %settings)
 	is(wrong_rows($node, "t_$role"), 0, "ALTER ROLE SET $name: every row is right");
 }
 
+# an error in a row does not end the worker
+table_of('r_exit_on_error', 'one_bad', q{UPDATE one_bad SET src = '' WHERE id = 2500;});
+$job = start_job($node, 'one_bad', set => 'new = (1 / length(src))::text');
+ok(poll($node, "SELECT state = 'failed' FROM zdm.jobs WHERE job_id = $job", seconds => 20), 'exit_on_error: the job comes to its end');
+is(sql($node, "SELECT row_key ->> 'id' FROM zdm.quarantine WHERE job_id = $job"), 2500, 'exit_on_error: the row is in quarantine');
+is(sql($node, "SELECT count(*) FROM zdm.events WHERE job_id = $job AND event = 'continued'"), 0, 'exit_on_error: one worker did it all');
+
 # ---- settings of the database, all at once, for a role that may log in and one that may not ----
 
 sql($node, 'CREATE DATABASE strange');
