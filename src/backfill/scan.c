@@ -10,16 +10,8 @@
  *
  * A scan that only reads does not prune: the pages of the last stripes would
  * be changed, and after a checkpoint logged whole, once more.
- *
- * Between rows, when no lock of shared memory is held, the processor is
- * offered to whoever waits for it.  A scheduler lets one that only computes
- * finish its slice, some milliseconds, while a query of the application that
- * has just been woken waits; a low priority instead would leave the worker off
- * the processor with a page locked.
  */
 #include "postgres.h"
-
-#include <sched.h>
 
 #include "access/tableam.h"
 #include "backfill/scan.h"
@@ -27,26 +19,16 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
+#include "throttle/yield.h"
 
-/* some 50 us of updates; one call costs 0.2 us */
-#define ROWS_BETWEEN_YIELDS 16
+/* what a row takes, all in all; an estimate */
+#define ROW_NS 3000
 
 /* of the one statement that runs; statements do not nest */
 static const ZdmRange *scan_range;
 static bool scan_reads_only;
 static bool scan_begun;
 static ZdmStripeScan *stripe_scan;	/* NULL: PostgreSQL's own scan */
-
-static void
-give_way(void)
-{
-	static int	rows = 0;
-
-	if (++rows < ROWS_BETWEEN_YIELDS)
-		return;
-	rows = 0;
-	sched_yield();
-}
 
 static void
 begin_scan(TidRangeScanState *node)
@@ -91,7 +73,7 @@ exec_scan(PlanState *ps)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		give_way();
+		zdm_yield_after(ROW_NS);
 		ResetExprContext(econtext);
 		if (!next_row(node, slot))
 			return ExecClearTuple(ps->ps_ProjInfo ? ps->ps_ProjInfo->pi_state.resultslot : slot);

@@ -22,10 +22,14 @@
 #include "compat/index.h"
 #include "constraint/fk_walk.h"
 #include "storage/bufmgr.h"
+#include "throttle/yield.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+
+/* what a step takes, all in all; an estimate */
+#define ENTRY_NS 100
 
 static void
 set_key(ZdmWalk *walk, ScanKey key, int column, StrategyNumber strategy)
@@ -171,6 +175,7 @@ read_key(ZdmWalk *walk)
 bool
 zdm_walk_next(ZdmWalk *walk)
 {
+	zdm_yield_after(ENTRY_NS);
 	while (!walk->at_end)
 	{
 		if (index_getnext_tid(walk->scan, ForwardScanDirection) != NULL)

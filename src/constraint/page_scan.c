@@ -16,6 +16,7 @@
 #include "constraint/page_scan.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
+#include "throttle/yield.h"
 #include "utils/rel.h"
 
 #ifdef HAVE__BUILTIN_CONSTANT_P
@@ -23,6 +24,10 @@
 #else
 #define PREFETCH(address) ((void) (address))
 #endif
+
+/* what they take, with what is done for each row; estimates */
+#define PAGE_NS 1000
+#define ROW_NS 100
 
 /*
  * A scan of the pages from start up to end, exclusive, in the current memory
@@ -104,6 +109,7 @@ find_rows(ZdmPageScan *scan)
 bool
 zdm_page_scan_next_page(ZdmPageScan *scan)
 {
+	zdm_yield_after(PAGE_NS + scan->nrows * ROW_NS);
 	leave_page(scan);
 	CHECK_FOR_INTERRUPTS();
 	scan->buffer = zdm_compat_page_stream_next(&scan->pages);

@@ -26,7 +26,5 @@ extern ZdmVerdict zdm_ddl_do_locked(ZdmDdlRun *run, int stall_ms, List *targets,
 									ZdmDdlBody body, void *arg);
 extern bool zdm_ddl_find_targets(ZdmDdlRun *run);
 extern void zdm_ddl_fail(ZdmDdlRun *run, ZdmError *error);
-extern void zdm_ddl_run_toplevel(ZdmDdlRun *run);
-extern void zdm_ddl_clean_up_toplevel(ZdmDdlRun *run);
 
 #endif							/* ZDM_DDL_RUN_H */

@@ -27,6 +27,7 @@
 #include "ddl/lock.h"
 #include "ddl/made.h"
 #include "ddl/run.h"
+#include "ddl/toplevel.h"
 #include "ddl/watch.h"
 #include "run/pause.h"
 #include "run/verdict.h"

@@ -5,14 +5,11 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "compat/explain.h"
 #include "core/catalog.h"
 #include "explain/facts.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -70,31 +67,6 @@ zdm_facts_leaves(Oid relid, bool recurse)
 	return result;
 }
 
-/*
- * Tables and materialized views with rows, of users, in a schema (0: in any),
- * that the current user may maintain; ACCESS SHARE is kept on each.
- */
-List *
-zdm_facts_maintained(Oid schema)
-{
-	List	   *result = NIL;
-	ListCell   *lc;
-
-	foreach(lc, zdm_facts_oids("SELECT oid FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't'"
-							   " AND oid >= $3 AND ($1 = 0 OR relnamespace = $1) ORDER BY oid",
-							   schema, InvalidOid, FirstNormalObjectId))
-	{
-		Oid			relid = lfirst_oid(lc);
-
-		LockRelationOid(relid, AccessShareLock);
-		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) && zdm_facts_may(relid, ZDM_RIGHT_MAINTAIN))
-			result = lappend_oid(result, relid);
-		else
-			UnlockRelationOid(relid, AccessShareLock);
-	}
-	return result;
-}
-
 /* The sequences that belong to a column of relid, or (0) to any. */
 List *
 zdm_facts_sequences(Oid relid, AttrNumber attnum)
@@ -104,64 +76,6 @@ zdm_facts_sequences(Oid relid, AttrNumber attnum)
 						  " AND (refobjsubid = $3 OR $3 = 0 AND refobjsubid <> 0)"
 						  " AND deptype IN ('a', 'i') AND objid IN (SELECT oid FROM pg_class WHERE relkind = 'S')",
 						  relid, InvalidOid, attnum);
-}
-
-/* Errors with UNDEFINED_COLUMN unless relid has the column, or the statement adds it. */
-void
-zdm_facts_require_column(const ZdmFacts *facts, Oid relid, const char *column)
-{
-	ListCell   *lc;
-
-	if (get_attnum(relid, column) != InvalidAttrNumber)
-		return;
-	foreach(lc, facts->new_columns)
-	{
-		if (strcmp(strVal(lfirst(lc)), column) == 0)
-			return;
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_COLUMN),
-			 errmsg("column \"%s\" of relation \"%s\" does not exist", column, get_rel_name(relid)),
-			 errhint("\\d %s in psql lists the columns.", zdm_facts_name(relid))));
-}
-
-/* The same for the columns of an index. */
-void
-zdm_facts_require_key_columns(const ZdmFacts *facts, Oid relid, const IndexStmt *stmt)
-{
-	ListCell   *lc;
-
-	foreach(lc, stmt->indexParams)
-	{
-		const IndexElem *elem = lfirst_node(IndexElem, lc);
-
-		if (elem->name)
-			zdm_facts_require_column(facts, relid, elem->name);
-	}
-	foreach(lc, stmt->indexIncludingParams)
-	{
-		const IndexElem *elem = lfirst_node(IndexElem, lc);
-
-		if (elem->name)
-			zdm_facts_require_column(facts, relid, elem->name);
-	}
-}
-
-/* Columns of an index must be stored. */
-void
-zdm_facts_refuse_virtual_keys(ZdmFacts *facts, Oid relid, const IndexStmt *stmt)
-{
-	ListCell   *lc;
-
-	foreach(lc, stmt->indexParams)
-	{
-		const IndexElem *elem = lfirst_node(IndexElem, lc);
-		AttrNumber	attnum = elem->name ? get_attnum(relid, elem->name) : InvalidAttrNumber;
-
-		if (attnum != InvalidAttrNumber && zdm_compat_is_virtual(get_attgenerated(relid, attnum)))
-			zdm_facts_fails(facts, relid, psprintf("Fails: column %s is virtual, which cannot be indexed. Index its expression on the columns that are stored.",
-												   quote_identifier(elem->name)));
-	}
 }
 
 /* Has relid storage? */

@@ -32,8 +32,6 @@ typedef enum ZdmRight
 } ZdmRight;
 
 extern Oid	zdm_facts_lookup(const RangeVar *rv, bool missing_ok);
-extern bool zdm_facts_may(Oid relid, ZdmRight right);
-extern void zdm_facts_require(Oid relid, ZdmRight right);
 extern void zdm_facts_lock(ZdmFacts *facts, Oid relid, LOCKMODE mode);
 extern LOCKMODE zdm_facts_mode(ZdmFacts *facts, Oid relid);
 extern void zdm_facts_lock_list(ZdmFacts *facts, const List *relids, LOCKMODE mode);
@@ -61,15 +59,21 @@ extern void zdm_facts_check_kind(ObjectType objtype, char relkind, Oid relid);
 extern List *zdm_facts_oids(const char *sql, Oid arg1, Oid arg2, int arg3);
 extern List *zdm_facts_tree(Oid relid, bool recurse);
 extern List *zdm_facts_leaves(Oid relid, bool recurse);
-extern List *zdm_facts_maintained(Oid schema);
 extern List *zdm_facts_sequences(Oid relid, AttrNumber attnum);
 extern Oid	zdm_facts_owner(Oid relid);
-extern void zdm_facts_require_column(const ZdmFacts *facts, Oid relid, const char *column);
-extern void zdm_facts_require_key_columns(const ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
-extern void zdm_facts_refuse_virtual_keys(ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
 extern bool zdm_facts_has_storage(Oid relid);
 extern char *zdm_facts_literal(Oid relid);
 extern char *zdm_facts_name(Oid relid);
+
+/* rights.c */
+extern bool zdm_facts_may(Oid relid, ZdmRight right);
+extern void zdm_facts_require(Oid relid, ZdmRight right);
+extern List *zdm_facts_maintained(Oid schema);
+
+/* named_columns.c */
+extern void zdm_facts_require_column(const ZdmFacts *facts, Oid relid, const char *column);
+extern void zdm_facts_require_key_columns(const ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
+extern void zdm_facts_refuse_virtual_keys(ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
 
 /* the families of statements */
 extern void zdm_explain_alter_table(ZdmFacts *facts, AlterTableStmt *stmt);

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/transam.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
@@ -15,6 +16,7 @@
 #include "core/args.h"
 #include "explain/facts.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -79,4 +81,29 @@ zdm_facts_require(Oid relid, ZdmRight right)
 				 errhint("Name a relation of yours.")));
 	if (!is_granted(relid, right))
 		zdm_require_owner_rights(zdm_facts_owner(relid), psprintf("relation \"%s\"", zdm_facts_name(relid)));
+}
+
+/*
+ * Tables and materialized views with rows, of users, in a schema (0: in any),
+ * that the current user may maintain; ACCESS SHARE is kept on each.
+ */
+List *
+zdm_facts_maintained(Oid schema)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, zdm_facts_oids("SELECT oid FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't'"
+							   " AND oid >= $3 AND ($1 = 0 OR relnamespace = $1) ORDER BY oid",
+							   schema, InvalidOid, FirstNormalObjectId))
+	{
+		Oid			relid = lfirst_oid(lc);
+
+		LockRelationOid(relid, AccessShareLock);
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) && zdm_facts_may(relid, ZDM_RIGHT_MAINTAIN))
+			result = lappend_oid(result, relid);
+		else
+			UnlockRelationOid(relid, AccessShareLock);
+	}
+	return result;
 }

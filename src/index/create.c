@@ -60,8 +60,8 @@ end_with_name_taken(ZdmIndexRun *run, NameState state)
  * Before anything is made: does the name belong to somebody else?  False when
  * there is nothing to do or the run has ended.
  */
-static bool
-name_is_free(ZdmIndexRun *run)
+bool
+zdm_index_name_is_free(ZdmIndexRun *run)
 {
 	NameState	state;
 	ZdmVerdict	verdict;
@@ -101,7 +101,7 @@ after_failure(ZdmIndexRun *run, Oid table, const IndexStmt *tree, ZdmVerdict ver
 			  ZdmError *error)
 {
 	if (error && error->sqlerrcode == ERRCODE_DUPLICATE_TABLE && table == run->base.job->target)
-		return name_is_free(run);
+		return zdm_index_name_is_free(run);
 	if (error && error->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && tree->unique)
 	{
 		zdm_index_report_duplicates(run, table, tree, error);
@@ -154,19 +154,4 @@ zdm_index_build(ZdmIndexRun *run, Oid table, const IndexStmt *tree)
 			return false;
 	}
 	return false;
-}
-
-/* The whole of a job that creates an index; false when the run has ended. */
-bool
-zdm_index_create(ZdmIndexRun *run)
-{
-	Oid			table = run->base.job->target;
-
-	if (!zdm_index_look(run))
-		return false;
-	if (zdm_index_part_of(run, table) == NULL && !name_is_free(run))
-		return false;
-	if (run->is_partitioned)
-		return zdm_index_create_partitioned(run);
-	return zdm_index_build(run, table, run->stmt);
 }

@@ -99,13 +99,28 @@ create_run(const ZdmJob *job)
 	return run;
 }
 
+/* The whole of a job that creates an index; false when the run has ended. */
+static bool
+create(ZdmIndexRun *run)
+{
+	Oid			table = run->base.job->target;
+
+	if (!zdm_index_look(run))
+		return false;
+	if (zdm_index_part_of(run, table) == NULL && !zdm_index_name_is_free(run))
+		return false;
+	if (run->is_partitioned)
+		return zdm_index_create_partitioned(run);
+	return zdm_index_build(run, table, run->stmt);
+}
+
 static bool
 work(ZdmIndexRun *run)
 {
 	switch (run->spec->action)
 	{
 		case ZDM_INDEX_CREATE:
-			return zdm_index_create(run);
+			return create(run);
 		case ZDM_INDEX_REINDEX:
 			return zdm_index_rebuild(run);
 		default:

@@ -49,7 +49,7 @@ extern bool zdm_index_exists(ZdmIndexRun *run, Oid relid, bool *exists);
 extern bool zdm_index_drop(ZdmIndexRun *run, Oid index, Oid table, bool at_once);
 
 /* create.c */
-extern bool zdm_index_create(ZdmIndexRun *run);
+extern bool zdm_index_name_is_free(ZdmIndexRun *run);
 extern bool zdm_index_build(ZdmIndexRun *run, Oid table, const IndexStmt *tree);
 
 /* partitions.c */

@@ -13,8 +13,9 @@ FOREGROUND_CLIENTS=4
 IDLE_SECONDS=10
 WARM_UP_SECONDS=2    # of load before it counts
 
+# In a process of its own, which it becomes: so $! is pgbench.
 load_run() {
-	pgbench -n -c $FOREGROUND_CLIENTS -j 2 -D rows="$foreground_rows" \
+	exec pgbench -n -c $FOREGROUND_CLIENTS -j 2 -D rows="$foreground_rows" \
 		-f test/bench/read.pgbench@6 -f test/bench/update.pgbench@3 -f test/bench/insert.pgbench@1 "$@"
 }
 
@@ -22,7 +23,7 @@ load_run() {
 choose_rate() {
 	local most
 	[ -z "${RATE:-}" ] || { rate=$RATE; return; }
-	load_run -T 5 >"$ZDM_STAGE/tmp/calibrate" 2>&1 || die "pgbench:" "$(cat "$ZDM_STAGE/tmp/calibrate")"
+	(load_run -T 5) >"$ZDM_STAGE/tmp/calibrate" 2>&1 || die "pgbench:" "$(cat "$ZDM_STAGE/tmp/calibrate")"
 	most=$(sed -n 's/^tps = \([0-9]*\).*/\1/p' "$ZDM_STAGE/tmp/calibrate")
 	rate=$((most * 4 / 10))
 	[ $rate -lt 1500 ] || rate=1500

@@ -4,7 +4,7 @@
 # usage: latency.pl FROM TO FILE...
 #
 # Prints "count p50 p95 p99 max", the last four in milliseconds, of the transactions that ended between
-# FROM and TO (seconds since 1970; "-" for no limit), or nothing but "0 - - - -" when there is none. With
+# FROM and TO (seconds since 1970; "-" for no limit; or several of both, with commas between), or nothing but "0 - - - -" when there is none. With
 # --rate, pgbench counts from the moment a transaction was due, so time spent queueing is in the figures.
 
 use strict;
@@ -12,6 +12,8 @@ use warnings;
 
 my ($from, $to, @files) = @ARGV;
 die "usage: latency.pl FROM TO FILE...\n" unless @files;
+my @from = map { $_ eq '-' ? 0 : $_ } split /,/, $from;
+my @to = map { $_ eq '-' ? 9**99 : $_ } split /,/, $to;
 
 my @ms;
 for my $file (@files)
@@ -22,8 +24,7 @@ for my $file (@files)
 		# client, transaction, microseconds, script, second, microsecond, ...; a line may be cut off
 		next unless /^\d+ \d+ (\d+) \d+ (\d+) (\d+)( \d+)?$/;
 		my ($us, $ended) = ($1, $2 + $3 / 1e6);
-		next if $from ne '-' && $ended < $from;
-		next if $to ne '-' && $ended > $to;
+		next unless grep { $ended >= $from[$_] && $ended <= $to[$_] } 0 .. $#from;
 		push @ms, $us / 1000;
 	}
 	close($log);
