@@ -26,8 +26,8 @@
 #endif
 
 /* what they take, with what is done for each row; estimates */
-#define PAGE_NS 1000
-#define ROW_NS 100
+#define PAGE_NS 500
+#define ROW_NS 50
 
 /*
  * A scan of the pages from start up to end, exclusive, in the current memory

@@ -5,8 +5,8 @@
 #ifndef ZDM_THROTTLE_YIELD_H
 #define ZDM_THROTTLE_YIELD_H
 
-/* one call of the system costs some 200 ns */
-#define ZDM_YIELD_INTERVAL_NS 50000
+/* one call of the system costs up to a microsecond */
+#define ZDM_YIELD_INTERVAL_NS 100000
 
 extern int	zdm_yield_due;
 
