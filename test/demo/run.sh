@@ -201,7 +201,7 @@ show_result() {
 		done
 	row "load without backfill" "p50 $idle_p50 ms, p99 $idle_p99 ms"
 	row "load with backfill" "$busy_latency"
-	[ -z "$after_latency" ] || row "the same, after the crash" "$after_latency (caches cold at first)"
+	[ -z "$after_latency" ] || row "after the crash" "$after_latency (caches cold at first)"
 	row "rows wrong" "$wrong"
 	echo
 	say "$SECONDS s in all; the server and its files are removed now"
