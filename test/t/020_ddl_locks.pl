@@ -111,7 +111,7 @@ wait_done($node, $job, 'retried');
 
 $reader->query('BEGIN; SELECT count(*) FROM t');
 $job = ddl('ALTER TABLE t ADD COLUMN restarted int', name => 'restarted', deadline => '2 s');
-for my $start (1 .. 12)
+for my $start (1 .. 100)
 {
 	my $is_over = "EXISTS (SELECT FROM zdm.jobs WHERE job_id = $job AND state = 'failed')";
 
