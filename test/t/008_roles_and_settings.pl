@@ -272,7 +272,7 @@ is(wrong_rows($node, 'unlocking'), 0, 'pg_advisory_unlock_all: every row is righ
 # ---- signals of an administrator ----
 
 table_of('can_login', 'signalled');
-$job = start_job($node, 'signalled', rate => 1000);
+$job = start_job($node, 'signalled', rate => 300);
 ok(wait_for_rows($node, $job, 100), 'pg_cancel_backend: the job is at work');
 sql($node, "SELECT pg_cancel_backend(pid) FROM zdm.jobs WHERE job_id = $job");
 ok(poll($node, "SELECT state = 'paused' AND pid IS NULL FROM zdm.jobs WHERE job_id = $job"), 'pg_cancel_backend: the job is paused');
@@ -298,11 +298,11 @@ is(sql($node, "SELECT fruitless_starts FROM zdm.job WHERE job_id = $job") <= 1 ?
 
 # ---- zdm.autostart ----
 
+$pid = worker_pid($node, $job);
 $node->append_conf('postgresql.conf', 'zdm.autostart = off');
 my $from = log_position($node);
 $node->reload;
 ok($node->wait_for_log(qr/starts no jobs, because zdm.autostart is off/, $from), 'autostart off: the log says so');
-$pid = worker_pid($node, $job);
 sql($node, "SELECT pg_terminate_backend($pid)");
 ok(poll($node, "SELECT pid IS NULL FROM zdm.jobs WHERE job_id = $job"), 'autostart off: no other worker comes');
 $from = log_position($node);
