@@ -6,7 +6,7 @@
 #define ZDM_THROTTLE_YIELD_H
 
 /* one call of the system costs up to a microsecond */
-#define ZDM_YIELD_INTERVAL_NS 100000
+#define ZDM_YIELD_INTERVAL_NS 50000
 
 extern int	zdm_yield_due;
 
