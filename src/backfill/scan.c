@@ -17,18 +17,23 @@
 #include "backfill/scan.h"
 #include "backfill/stripe_scan.h"
 #include "executor/executor.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
+#include "throttle/wal_flush.h"
 #include "throttle/yield.h"
 
-/* what a row takes, all in all; an estimate */
-#define ROW_NS 3000
+/* what a row takes: estimates */
+#define ROW_NS 1000
+#define WAL_BYTE_NS 8
 
 /* of the one statement that runs; statements do not nest */
 static const ZdmRange *scan_range;
 static bool scan_reads_only;
 static bool scan_begun;
 static ZdmStripeScan *stripe_scan;	/* NULL: PostgreSQL's own scan */
+
+static uint64 wal_seen;			/* pgWalUsage.wal_bytes at the row before */
 
 static void
 begin_scan(TidRangeScanState *node)
@@ -61,6 +66,17 @@ next_row(TidRangeScanState *node, TupleTableSlot *slot)
 	return table_scan_getnextslot_tidrange(node->ss.ss_currentScanDesc, ForwardScanDirection, slot);
 }
 
+/* Between two rows: make way for the application. */
+static void
+make_way(void)
+{
+	uint64		wal = pgWalUsage.wal_bytes - wal_seen;
+
+	wal_seen = pgWalUsage.wal_bytes;
+	if (zdm_yield_after(ROW_NS + Min(wal, ZDM_YIELD_INTERVAL_NS) * WAL_BYTE_NS))
+		zdm_wal_flush_if_due();
+}
+
 static TupleTableSlot *
 exec_scan(PlanState *ps)
 {
@@ -73,7 +89,7 @@ exec_scan(PlanState *ps)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		zdm_yield_after(ROW_NS);
+		make_way();
 		ResetExprContext(econtext);
 		if (!next_row(node, slot))
 			return ExecClearTuple(ps->ps_ProjInfo ? ps->ps_ProjInfo->pi_state.resultslot : slot);

@@ -175,7 +175,7 @@ read_key(ZdmWalk *walk)
 bool
 zdm_walk_next(ZdmWalk *walk)
 {
-	zdm_yield_after(ENTRY_NS);
+	(void) zdm_yield_after(ENTRY_NS);
 	while (!walk->at_end)
 	{
 		if (index_getnext_tid(walk->scan, ForwardScanDirection) != NULL)

@@ -109,7 +109,7 @@ find_rows(ZdmPageScan *scan)
 bool
 zdm_page_scan_next_page(ZdmPageScan *scan)
 {
-	zdm_yield_after(PAGE_NS + scan->nrows * ROW_NS);
+	(void) zdm_yield_after(PAGE_NS + scan->nrows * ROW_NS);
 	leave_page(scan);
 	CHECK_FOR_INTERRUPTS();
 	scan->buffer = zdm_compat_page_stream_next(&scan->pages);

@@ -20,6 +20,7 @@ double		zdm_duty = 1.0;
 int			zdm_batch_time = 2;
 int			zdm_max_batch_time = 200;
 int			zdm_batch_wal = 8192;
+int			zdm_wal_flush_after = 64;
 int			zdm_row_lock_timeout = 50;
 int			zdm_max_snapshot_age = 5000;
 int			zdm_lock_timeout = 100;
@@ -79,6 +80,11 @@ define_batch_settings(void)
 							"After it the batch is done again without the locked rows, which get a later turn.",
 							&zdm_row_lock_timeout, 50, 1, 10000,
 							PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("zdm.wal_flush_after",
+							"Amount of WAL not yet on disk after which a backfill flushes it.",
+							"It does so while others commit, which then have the less to flush. 0 turns it off.",
+							&zdm_wal_flush_after, 64, 0, INT_MAX / 1024,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 }
 
 static void

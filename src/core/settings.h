@@ -12,6 +12,7 @@ extern double zdm_duty;			/* share of time at work, (0, 1] */
 extern int	zdm_batch_time;		/* ms, what a batch aims at */
 extern int	zdm_max_batch_time; /* ms, hard cap of a batch */
 extern int	zdm_batch_wal;		/* kB, what a batch aims at */
+extern int	zdm_wal_flush_after;	/* kB; 0: never */
 extern int	zdm_row_lock_timeout;	/* ms, wait of a batch for a row lock */
 extern int	zdm_max_snapshot_age;	/* ms */
 extern int	zdm_guarded_scan_from;	/* kB, a table is guarded from */

@@ -14,14 +14,16 @@ extern void zdm_yield(void);
 
 /*
  * Some ns of work, as estimated, have been done.  To be called where no lock
- * of shared memory is held.
+ * of shared memory is held.  True when the processor was offered.
  */
-static inline void
+static inline bool
 zdm_yield_after(int ns)
 {
 	zdm_yield_due += ns;
-	if (zdm_yield_due >= ZDM_YIELD_INTERVAL_NS)
-		zdm_yield();
+	if (zdm_yield_due < ZDM_YIELD_INTERVAL_NS)
+		return false;
+	zdm_yield();
+	return true;
 }
 
 #endif							/* ZDM_THROTTLE_YIELD_H */

@@ -1,0 +1,85 @@
+/*
+ * wal_flush.c
+ *	  Flushing a job's WAL before the application has to.
+ *
+ * Batches commit asynchronously, so a job may be far ahead of the disk.  A
+ * commit of the application flushes all WAL before its own: it waits for what
+ * the job has written since the last flush, and others wait for it.  So while
+ * others flush, a job that has a certain amount unflushed flushes it itself.
+ * Alone it leaves that to the WAL writer, which is faster.
+ *
+ * On a slow disk that would take most of the job's time and help little: a
+ * flush then costs about the same whatever its size.  So its share is bounded.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "core/settings.h"
+#include "portability/instr_time.h"
+#include "postmaster/walwriter.h"
+#include "throttle/wal_flush.h"
+
+/* after a commit of another process, others are taken to go on for so long */
+#define OTHERS_MS 10.0
+
+/* flushing takes at most one part in so many of the time */
+#define FLUSH_TIME_DIVISOR 3
+
+static XLogRecPtr flushed_seen; /* up to where WAL was on disk */
+static instr_time others_at;	/* when somebody was seen to commit */
+static instr_time flush_end;	/* of the last flush of ours */
+static double flush_ms;			/* what it took */
+
+static double
+ms_since(instr_time start)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_MILLISEC(now);
+}
+
+/*
+ * Another process has flushed up to here: the WAL writer, if it was as much as
+ * it waits for, or a commit.
+ */
+static void
+see_flush(XLogRecPtr flushed)
+{
+	if (flushed - flushed_seen < WalWriterFlushAfter * (uint64) XLOG_BLCKSZ)
+		INSTR_TIME_SET_CURRENT(others_at);
+	flushed_seen = flushed;
+}
+
+/* A page begun would be written once more: leave it. */
+static void
+flush_whole_pages(void)
+{
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	XLogFlush(XactLastRecEnd - XactLastRecEnd % XLOG_BLCKSZ);
+	INSTR_TIME_SET_CURRENT(flush_end);
+	flush_ms = ms_since(start);
+	flushed_seen = GetFlushRecPtr(NULL);
+}
+
+/*
+ * Flush if others commit and the last record of this transaction is more than
+ * zdm.wal_flush_after beyond what is on disk.  To be called where no lock of
+ * shared memory is held.
+ */
+void
+zdm_wal_flush_if_due(void)
+{
+	XLogRecPtr	flushed = GetFlushRecPtr(NULL);
+
+	if (flushed != flushed_seen)
+		see_flush(flushed);
+	if (zdm_wal_flush_after > 0 &&
+		XactLastRecEnd > flushed + zdm_wal_flush_after * (uint64) 1024 &&
+		ms_since(others_at) < OTHERS_MS &&
+		ms_since(flush_end) >= flush_ms * (FLUSH_TIME_DIVISOR - 1))
+		flush_whole_pages();
+}

@@ -1,0 +1,10 @@
+/*
+ * wal_flush.h
+ *	  Flushing a job's WAL before the application has to.
+ */
+#ifndef ZDM_THROTTLE_WAL_FLUSH_H
+#define ZDM_THROTTLE_WAL_FLUSH_H
+
+extern void zdm_wal_flush_if_due(void);
+
+#endif							/* ZDM_THROTTLE_WAL_FLUSH_H */
