@@ -23,6 +23,7 @@
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/procarray.h"
+#include "throttle/wal_flush.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -257,6 +258,7 @@ batch_body(ZdmRun *base, void *arg)
 	advance(run, state);
 	batch->xid = GetCurrentTransactionIdIfAny();
 	relation_close(rel, NoLock);
+	zdm_wal_flush_before_commit();
 	return ZDM_DONE;
 }
 

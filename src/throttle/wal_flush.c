@@ -65,6 +65,19 @@ flush_whole_pages(void)
 	flushed_seen = GetFlushRecPtr(NULL);
 }
 
+static void
+flush_beyond(uint64 bytes)
+{
+	XLogRecPtr	flushed = GetFlushRecPtr(NULL);
+
+	if (flushed != flushed_seen)
+		see_flush(flushed);
+	if (XactLastRecEnd > flushed + bytes &&
+		ms_since(others_at) < OTHERS_MS &&
+		ms_since(flush_end) >= flush_ms * (FLUSH_TIME_DIVISOR - 1))
+		flush_whole_pages();
+}
+
 /*
  * Flush if others commit and the last record of this transaction is more than
  * zdm.wal_flush_after beyond what is on disk.  To be called where no lock of
@@ -73,13 +86,17 @@ flush_whole_pages(void)
 void
 zdm_wal_flush_if_due(void)
 {
-	XLogRecPtr	flushed = GetFlushRecPtr(NULL);
+	if (zdm_wal_flush_after > 0)
+		flush_beyond(zdm_wal_flush_after * (uint64) 1024);
+}
 
-	if (flushed != flushed_seen)
-		see_flush(flushed);
-	if (zdm_wal_flush_after > 0 &&
-		XactLastRecEnd > flushed + zdm_wal_flush_after * (uint64) 1024 &&
-		ms_since(others_at) < OTHERS_MS &&
-		ms_since(flush_end) >= flush_ms * (FLUSH_TIME_DIVISOR - 1))
-		flush_whole_pages();
+/*
+ * The same, before the commit: the asynchronous commit wakes the WAL writer to
+ * write what is left, for which the application's commits would wait, too.
+ */
+void
+zdm_wal_flush_before_commit(void)
+{
+	if (zdm_wal_flush_after > 0)
+		flush_beyond(zdm_wal_flush_after * (uint64) 1024 / 2);
 }

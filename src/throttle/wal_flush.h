@@ -6,5 +6,6 @@
 #define ZDM_THROTTLE_WAL_FLUSH_H
 
 extern void zdm_wal_flush_if_due(void);
+extern void zdm_wal_flush_before_commit(void);
 
 #endif							/* ZDM_THROTTLE_WAL_FLUSH_H */

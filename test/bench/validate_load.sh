@@ -4,7 +4,7 @@
 # foreground load at its fixed rate on a table with a NOT VALID constraint, which is validated VALIDATE_TIMES times,
 # unthrottled. What counts is from the beginning of the statement, or of the job, to its end, without the start of psql and
 # of processes, which cost what any connection costs. "none" has the constraint in place, too: checking new rows
-# is not what is compared.
+# is not what is compared. "busy" is no validation but a program that only computes, as in foreground.sh.
 
 VALIDATE_TIMES=4
 
@@ -22,6 +22,7 @@ validate_load_not_valid() {
 validate_load_once() {
 	local job
 	case $1 in
+		busy) perl -MTime::HiRes=time -e '$start = time; 1 while time < $start + 5; printf "%f %f\n", $start, time' ;;
 		none) sql_value "SELECT extract(epoch FROM clock_timestamp()), extract(epoch FROM clock_timestamp()) + 5"; sleep 5 ;;
 		native)
 			server_psql main -A -t -F ' ' <<-'END'
@@ -31,9 +32,11 @@ validate_load_once() {
 			END
 			;;
 		zdm)
-			job=$(sql_value "SELECT zdm.validate_constraint('bench', 'added')")
-			server_psql main -c "CALL zdm.wait_for_job($job)"
-			sql_value "SELECT extract(epoch FROM started_at), extract(epoch FROM finished_at) FROM zdm.jobs WHERE job_id = $job"
+			server_psql main -A -t -F ' ' <<-'END'
+				SELECT zdm.validate_constraint('bench', 'added') AS job \gset
+				CALL zdm.wait_for_job(:job);
+				SELECT extract(epoch FROM started_at), extract(epoch FROM finished_at) FROM zdm.jobs WHERE job_id = :job;
+			END
 			;;
 	esac
 }
@@ -64,7 +67,7 @@ validate_load_run() {
 validate_load_group() {
 	local method
 	for ((round = 1; round <= ROUNDS; round++)); do
-		for method in none zdm native; do
+		for method in ${METHODS:-none busy zdm native}; do
 			validate_load_run "$1" $method
 			printf '%-10s %-14s %5d %6s ms %6s ms %6s ms %9s s\n' "$1" $method "$round" "$p50" "$p99" "$max" "$seconds"
 		done
@@ -74,7 +77,7 @@ validate_load_group() {
 
 bench_validate_load() {
 	local round
-	foreground_rows=$((ROWS * 5))
+	foreground_rows=$((ROWS * 8))
 	heading "A load on $foreground_rows rows while a constraint is validated"
 	stall_load
 	choose_rate
