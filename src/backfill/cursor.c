@@ -1,19 +1,14 @@
 /*
  * cursor.c
  *	  How far a backfill is: the row of zdm.backfill_cursor.
- *
- * Only the worker that holds the job's lock writes the row, in the same
- * transaction as the data that it speaks of.  It is updated by ctid: with no
- * index in between, the cost stays the same while an old snapshot keeps every
- * former version of the row.
  */
 #include "postgres.h"
 
 #include "backfill/cursor.h"
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
+#include "core/cursor_row.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 
 #define UPDATE_SQL \
 	"UPDATE zdm.backfill_cursor SET" \
@@ -145,42 +140,6 @@ fill_counters(const ZdmCursor *cursor, Datum *values, char *nulls)
 	nulls[24] = cursor->note ? ' ' : 'n';
 }
 
-static bool
-try_update(ZdmCursor *cursor, SPIPlanPtr plan)
-{
-	Datum		values[NARGS];
-	char		nulls[NARGS];
-	bool		isnull;
-
-	memset(nulls, ' ', sizeof(nulls));
-	fill_position(cursor, values);
-	fill_counters(cursor, values, nulls);
-	values[25] = PointerGetDatum(&cursor->row);
-	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_UPDATE_RETURNING)
-		elog(ERROR, "could not update the job's cursor");
-	if (SPI_processed != 1)
-		return false;
-	cursor->row = *(ItemPointer) DatumGetPointer(zdm_catalog_value(0, 1, &isnull));
-	return true;
-}
-
-/* The row is not where we left it (VACUUM FULL, for one). */
-static void
-find_row(ZdmCursor *cursor)
-{
-	Oid			argtype = INT8OID;
-	Datum		arg = Int64GetDatum(cursor->job_id);
-	bool		isnull;
-
-	if (zdm_catalog_execute("SELECT ctid FROM zdm.backfill_cursor WHERE job_id = $1",
-							1, &argtype, &arg, NULL, SPI_OK_SELECT) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("job " INT64_FORMAT " has no row in zdm.backfill_cursor",
-						cursor->job_id)));
-	cursor->row = *(ItemPointer) DatumGetPointer(zdm_catalog_value(0, 1, &isnull));
-}
-
 /*
  * Write the cursor in the current transaction.  cursor->row is then where the
  * new version is, which holds only if the transaction commits: work on a copy
@@ -189,27 +148,21 @@ find_row(ZdmCursor *cursor)
 void
 zdm_cursor_store(ZdmCursor *cursor)
 {
-	static SPIPlanPtr plan = NULL;
+	static ZdmCursorTable table = {
+		.name = "zdm.backfill_cursor",
+		.update = UPDATE_SQL,
+		.nargs = NARGS,
+		.argtypes = update_types
+	};
+	Datum		values[NARGS];
+	char		nulls[NARGS];
 	ZdmCatalogScope scope;
 
 	zdm_catalog_begin(&scope);
-
-	/* of a table of one page, the planner would rather read all */
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	if (plan == NULL)
-	{
-		plan = SPI_prepare(UPDATE_SQL, NARGS, update_types);
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed");
-		SPI_keepplan(plan);
-	}
-	if (!try_update(cursor, plan))
-	{
-		find_row(cursor);
-		if (!try_update(cursor, plan))
-			elog(ERROR, "could not find the job's cursor");
-	}
+	memset(nulls, ' ', sizeof(nulls));
+	fill_position(cursor, values);
+	fill_counters(cursor, values, nulls);
+	zdm_cursor_row_store(&table, &cursor->row, values, nulls);
 	zdm_catalog_end(&scope);
 }
 

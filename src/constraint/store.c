@@ -1,17 +1,14 @@
 /*
  * store.c
  *	  The tables zdm.validation and zdm.validation_cursor.
- *
- * Only the worker that holds the job's lock writes the cursor, in the same
- * transaction as the chunk that it speaks of; by ctid, as a backfill does.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "constraint/store.h"
 #include "core/catalog.h"
+#include "core/cursor_row.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 
 static const char *const phase_names[] = {"scan", "native", "ended"};
 
@@ -36,7 +33,6 @@ static Oid	update_types[] = {
 };
 
 #define NARGS lengthof(update_types)
-#define ARG_ROW (NARGS - 1)
 
 /* Insert the rows of a new validation.  Does not commit. */
 void
@@ -269,41 +265,6 @@ fill_job(const ZdmValidationCursor *cursor, Datum *values, char *nulls)
 	nulls[27] = cursor->seconds_left < 0 ? 'n' : ' ';
 }
 
-static bool
-try_update(ZdmValidationCursor *cursor, SPIPlanPtr plan)
-{
-	Datum		values[NARGS];
-	char		nulls[NARGS];
-	bool		isnull;
-
-	memset(nulls, ' ', sizeof(nulls));
-	fill_scan(cursor, values, nulls);
-	fill_job(cursor, values, nulls);
-	values[ARG_ROW] = PointerGetDatum(&cursor->row);
-	if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_UPDATE_RETURNING)
-		elog(ERROR, "could not update the job's cursor");
-	if (SPI_processed != 1)
-		return false;
-	cursor->row = *(ItemPointer) DatumGetPointer(zdm_catalog_value(0, 1, &isnull));
-	return true;
-}
-
-/* The row is not where we left it (VACUUM FULL, for one). */
-static void
-find_row(ZdmValidationCursor *cursor)
-{
-	Oid			argtype = INT8OID;
-	Datum		arg = Int64GetDatum(cursor->job_id);
-	bool		isnull;
-
-	if (zdm_catalog_execute("SELECT ctid FROM zdm.validation_cursor WHERE job_id = $1",
-							1, &argtype, &arg, NULL, SPI_OK_SELECT) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("job " INT64_FORMAT " has no row in zdm.validation_cursor", cursor->job_id)));
-	cursor->row = *(ItemPointer) DatumGetPointer(zdm_catalog_value(0, 1, &isnull));
-}
-
 /*
  * Write the cursor in the current transaction.  cursor->row is then where the
  * new version is, which holds only if the transaction commits: work on a copy
@@ -312,26 +273,20 @@ find_row(ZdmValidationCursor *cursor)
 void
 zdm_validation_cursor_store(ZdmValidationCursor *cursor)
 {
-	static SPIPlanPtr plan = NULL;
+	static ZdmCursorTable table = {
+		.name = "zdm.validation_cursor",
+		.update = UPDATE_SQL,
+		.nargs = NARGS,
+		.argtypes = update_types
+	};
+	Datum		values[NARGS];
+	char		nulls[NARGS];
 	ZdmCatalogScope scope;
 
 	zdm_catalog_begin(&scope);
-
-	/* of a table of one page, the planner would rather read all */
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	if (plan == NULL)
-	{
-		plan = SPI_prepare(UPDATE_SQL, NARGS, update_types);
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed");
-		SPI_keepplan(plan);
-	}
-	if (!try_update(cursor, plan))
-	{
-		find_row(cursor);
-		if (!try_update(cursor, plan))
-			elog(ERROR, "could not find the job's cursor");
-	}
+	memset(nulls, ' ', sizeof(nulls));
+	fill_scan(cursor, values, nulls);
+	fill_job(cursor, values, nulls);
+	zdm_cursor_row_store(&table, &cursor->row, values, nulls);
 	zdm_catalog_end(&scope);
 }
