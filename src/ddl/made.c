@@ -36,12 +36,17 @@ is_index(Oid relid)
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		result;
+	bool		result = false;
 
 	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
 	scan = systable_beginscan(rel, ClassOidIndexId, true, SnapshotSelf, 1, &key);
 	tuple = systable_getnext(scan);
-	result = HeapTupleIsValid(tuple) && ((Form_pg_class) GETSTRUCT(tuple))->relkind == RELKIND_INDEX;
+	if (HeapTupleIsValid(tuple))
+	{
+		char		kind = ((Form_pg_class) GETSTRUCT(tuple))->relkind;
+
+		result = kind == RELKIND_INDEX || kind == RELKIND_PARTITIONED_INDEX;
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;

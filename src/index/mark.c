@@ -2,12 +2,8 @@
  * mark.c
  *	  Marking what a statement makes as the job's own.
  *
- * CREATE INDEX CONCURRENTLY commits the new index, not yet valid, before it
- * builds it.  Whatever happens later, the index must be known as the job's:
- * an unfinished index of somebody else may have the same name.  So its OID is
- * written to zdm.index_part in that very transaction, from the hook that
- * PostgreSQL calls for each object made.  The catalogs are about to be made
- * visible to the command anyway, so the hook may use SPI.
+ * The OID of a new index is written to zdm.index_part in the transaction that
+ * makes it: see ddl/made.c.
  *
  * In the same way a statement that makes, rebuilds or drops an index by name is
  * stopped when the name has come to mean another table or index.
@@ -22,6 +18,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "compat/index.h"
+#include "ddl/made.h"
 #include "index/mark.h"
 #include "index/store.h"
 #include "utils/fmgroids.h"
@@ -29,7 +26,7 @@
 
 typedef struct Mark
 {
-	int64		job_id;			/* 0: nothing is expected to be made */
+	int64		job_id;
 	const char *made_for;
 	Oid			table;
 	Oid			replaces;
@@ -40,10 +37,7 @@ typedef struct Mark
 static Mark mark;
 static object_access_hook_type prev_hook = NULL;
 
-/*
- * The table of a relation that the current command has made, if that is an
- * index.  Triggers on events may make tables meanwhile.
- */
+/* The table of an index that the current command has made. */
 static Oid
 table_of(Oid relid)
 {
@@ -96,12 +90,10 @@ refuse_other(void)
  * replaced, it is another one.
  */
 static void
-note_created(Oid index)
+note_created(Oid index, void *arg)
 {
 	Oid			table = table_of(index);
 
-	if (!OidIsValid(table))
-		return;
 	if (table != mark.table)
 	{
 		if (mark.index_name && strcmp(mark.index_name, name_of_new(index)) == 0)
@@ -118,24 +110,9 @@ on_access(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void
 {
 	if (prev_hook)
 		prev_hook(access, class_id, object_id, sub_id, arg);
-	if (class_id != RelationRelationId || sub_id != 0)
-		return;
-	if (access == OAT_POST_CREATE && mark.job_id != 0)
-		note_created(object_id);
-	if (access == OAT_DROP && OidIsValid(mark.dropped) && object_id != mark.dropped)
+	if (access == OAT_DROP && class_id == RelationRelationId && sub_id == 0 &&
+		OidIsValid(mark.dropped) && object_id != mark.dropped)
 		refuse_other();
-}
-
-static void
-install(void)
-{
-	static bool installed = false;
-
-	if (installed)
-		return;
-	prev_hook = object_access_hook;
-	object_access_hook = on_access;
-	installed = true;
 }
 
 /*
@@ -147,12 +124,12 @@ install(void)
 void
 zdm_index_mark_created(int64 job_id, const char *made_for, Oid table, Oid replaces, const char *index_name)
 {
-	install();
 	mark.job_id = job_id;
 	mark.made_for = made_for;
 	mark.table = table;
 	mark.replaces = replaces;
 	mark.index_name = index_name;
+	zdm_made_watch(note_created, NULL);
 }
 
 /*
@@ -162,7 +139,14 @@ zdm_index_mark_created(int64 job_id, const char *made_for, Oid table, Oid replac
 void
 zdm_index_mark_dropped(Oid index)
 {
-	install();
+	static bool installed = false;
+
+	if (!installed)
+	{
+		prev_hook = object_access_hook;
+		object_access_hook = on_access;
+		installed = true;
+	}
 	mark.dropped = index;
 }
 
@@ -170,5 +154,6 @@ zdm_index_mark_dropped(Oid index)
 void
 zdm_index_mark_end(void)
 {
+	zdm_made_end();
 	memset(&mark, 0, sizeof(mark));
 }
