@@ -44,25 +44,26 @@ zdm_stripe_scan_can_read(Relation rel)
 
 /*
  * A scan of the rows of range's stripe that are visible to snapshot, in the
- * current memory context.  With prune, each page is pruned before it is read,
- * if that is worth it.  range must last as long as the scan.  There is no end:
- * the pin goes with the last row, or with the current resource owner.
+ * current memory context; the range is of whole pages.  With prune, each page
+ * is pruned before it is read, if that is worth it.  range must last as long
+ * as the scan.  There is no end: the pin goes with the last row, or with the
+ * current resource owner.
  */
 ZdmStripeScan *
 zdm_stripe_scan_begin(Relation rel, Snapshot snapshot, const ZdmRange *range, bool prune)
 {
 	ZdmStripeScan *scan = palloc(sizeof(ZdmStripeScan));
-	BlockNumber last = ItemPointerGetBlockNumberNoCheck(&range->to);
+	BlockNumber end = ItemPointerGetBlockNumberNoCheck(&range->to);
 
 	Assert(IsMVCCSnapshot(snapshot));
-	if (ItemPointerGetOffsetNumberNoCheck(&range->to) > FirstOffsetNumber)
-		last++;
+	Assert(ItemPointerGetOffsetNumberNoCheck(&range->from) == 0 &&
+		   ItemPointerGetOffsetNumberNoCheck(&range->to) == 0);
 	scan->rel = rel;
 	scan->snapshot = snapshot;
 	scan->range = range;
 	scan->prune = prune;
 	scan->next_block = ItemPointerGetBlockNumberNoCheck(&range->from);
-	scan->end_block = Min(last, RelationGetNumberOfBlocks(rel));
+	scan->end_block = Min(end, RelationGetNumberOfBlocks(rel));
 	scan->buffer = InvalidBuffer;
 	scan->tuple.t_tableOid = RelationGetRelid(rel);
 	scan->nrows = scan->next_row = 0;
@@ -79,15 +80,6 @@ set_tuple(ZdmStripeScan *scan, Page page, OffsetNumber offset)
 	ItemPointerSet(&scan->tuple.t_self, BufferGetBlockNumber(scan->buffer), offset);
 }
 
-static bool
-in_range(const ZdmStripeScan *scan)
-{
-	ItemPointer tid = unconstify(ItemPointerData *, &scan->tuple.t_self);
-
-	return ItemPointerCompare(tid, unconstify(ItemPointerData *, &scan->range->from)) >= 0 &&
-		ItemPointerCompare(tid, unconstify(ItemPointerData *, &scan->range->to)) < 0;
-}
-
 /* The offsets of the stripe's rows that the snapshot sees; needs the page locked. */
 static void
 find_rows(ZdmStripeScan *scan)
@@ -102,8 +94,7 @@ find_rows(ZdmStripeScan *scan)
 		if (!ItemIdIsNormal(PageGetItemId(page, offset)))
 			continue;
 		set_tuple(scan, page, offset);
-		if (in_range(scan) &&
-			HeapTupleSatisfiesVisibility(&scan->tuple, scan->snapshot, scan->buffer))
+		if (HeapTupleSatisfiesVisibility(&scan->tuple, scan->snapshot, scan->buffer))
 			scan->rows[scan->nrows++] = offset;
 	}
 }
