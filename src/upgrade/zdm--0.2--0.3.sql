@@ -1,0 +1,1 @@
+\echo Use "ALTER EXTENSION zdm UPDATE" to load this file. \quit
