@@ -9,6 +9,8 @@ extern bool zdm_autostart;
 extern int	zdm_max_workers;
 extern int	zdm_launcher_interval;	/* seconds */
 extern double zdm_duty;			/* share of time at work, (0, 1] */
+extern double zdm_contended_duty;	/* share of time at work while others want
+									 * the processor */
 extern int	zdm_batch_time;		/* ms, what a batch aims at */
 extern int	zdm_max_batch_time; /* ms, hard cap of a batch */
 extern int	zdm_batch_wal;		/* kB, what a batch aims at */

@@ -42,6 +42,7 @@ zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders)
 	{
 		orders->state = zdm_job_state_parse(zdm_catalog_text(0, 1, CurrentMemoryContext));
 		value = zdm_catalog_value(0, 2, &isnull);
+		orders->own_duty = !isnull;
 		orders->duty = isnull ? zdm_duty : DatumGetFloat8(value);
 		value = zdm_catalog_value(0, 3, &isnull);
 		orders->batch_time = isnull ? zdm_batch_time : DatumGetInt32(value);

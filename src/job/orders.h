@@ -11,6 +11,7 @@ typedef struct ZdmJobOrders
 {
 	ZdmJobState state;
 	double		duty;			/* (0, 1] */
+	bool		own_duty;		/* by zdm.set_throttle(), not by default */
 	int			batch_time;		/* ms */
 	double		max_rows_per_second;	/* infinity: none */
 } ZdmJobOrders;

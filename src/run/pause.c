@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "throttle/contention.h"
 #include "utils/wait_event.h"
 
 /* longest wait that nothing is looked at */
@@ -86,33 +87,6 @@ zdm_pause_target(const ZdmRun *run, ZdmPaceTarget *target)
 	target->max_rows_per_second = run->orders.max_rows_per_second;
 }
 
-/*
- * The pause that a batch owes.  It is computed anew as the throttle changes,
- * so that a new setting ends a pause that was long by the old one.
- */
-bool
-zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
-{
-	double		passed = 0;
-
-	for (;;)
-	{
-		ZdmPaceTarget target;
-		double		left;
-
-		zdm_pause_target(run, &target);
-		left = zdm_pace_pause_ms(sample, &target) - passed;
-		if (!zdm_pause(run, Min(Max(left, 0), ORDERS_MS)))
-			return false;
-		if (left <= ORDERS_MS)
-			return true;
-		passed += ORDERS_MS;
-		zdm_pause_read_orders(run);
-		if (run->ended)
-			return false;
-	}
-}
-
 /* what a step that tells something has to tell */
 typedef struct Telling
 {
@@ -138,6 +112,53 @@ set_waiting(ZdmRun *run, const char *why)
 	return zdm_run_try_bookkeep(run, set_waiting_step, &telling);
 }
 
+/*
+ * Work less while others want the processor, unless the operator has said how
+ * much this job is to work.
+ */
+static void
+make_way(ZdmRun *run, ZdmPaceTarget *target)
+{
+	bool		contended = !run->orders.own_duty && target->duty > zdm_contended_duty &&
+	zdm_processor_contended();
+
+	if (contended)
+		target->duty = zdm_contended_duty;
+	if (contended == (run->held_by != NULL))
+		return;
+	run->held_by = contended ? "the processor, which others want, too (zdm.contended_duty)" : NULL;
+	if (!run->told_waiting)
+		(void) set_waiting(run, run->held_by);
+}
+
+/*
+ * The pause that a batch owes.  It is computed anew as the throttle changes,
+ * so that a new setting ends a pause that was long by the old one.
+ */
+bool
+zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
+{
+	double		passed = 0;
+
+	for (;;)
+	{
+		ZdmPaceTarget target;
+		double		left;
+
+		zdm_pause_target(run, &target);
+		make_way(run, &target);
+		left = zdm_pace_pause_ms(sample, &target) - passed;
+		if (!zdm_pause(run, Min(Max(left, 0), ORDERS_MS)))
+			return false;
+		if (left <= ORDERS_MS)
+			return true;
+		passed += ORDERS_MS;
+		zdm_pause_read_orders(run);
+		if (run->ended)
+			return false;
+	}
+}
+
 /* Show in zdm.jobs what holds the job back. */
 void
 zdm_say_waiting(ZdmRun *run, const char *why)
@@ -149,7 +170,7 @@ zdm_say_waiting(ZdmRun *run, const char *why)
 void
 zdm_say_working(ZdmRun *run)
 {
-	if (run->told_waiting && set_waiting(run, NULL))
+	if (run->told_waiting && set_waiting(run, run->held_by))
 		run->told_waiting = false;
 }
 

@@ -29,7 +29,9 @@ typedef struct ZdmRun
 	void		(*pin_settings) (struct ZdmRun *run);	/* for it alone */
 
 	/* waiting */
-	bool		told_waiting;	/* zdm.job.waiting_for is set */
+	bool		told_waiting;	/* zdm.job.waiting_for says what it waits for */
+	const char *held_by;		/* what makes it work less, NULL when nothing
+								 * does; zdm.job.waiting_for says it, too */
 	bool		told_progress;	/* this start of the worker was not fruitless */
 	int			tries;			/* of the current step, in a row, without
 								 * success */

@@ -5,7 +5,9 @@
 #
 #   load_table ROWS INDEXES       a freshly loaded copy, with 2 or 5 indexes
 #   method_name METHOD            METHOD in words
-#   run_method METHOD             fills the column: update, keyset10000, keyset1000 or zdm
+#   run_method METHOD             fills the column: update, keyset10000, keyset1000, zdm, or full, which is zdm as if
+#                                 nobody else wanted the processor
+#   unthrottled COMMAND...        with zdm.contended_duty = 1
 #   measure METHOD                run_method, and sets seconds, wal_mb, size_before, size_after (MB), hot (%)
 #   check_filled                  dies unless every row is right
 
@@ -22,7 +24,14 @@ method_name() {
 		keyset10000) echo "(b) keyset loop, 10,000 rows" ;;
 		keyset1000) echo "(c) keyset loop, 1,000 rows" ;;
 		zdm) echo "(d) zdm" ;;
+		full) echo "(e) zdm, unthrottled" ;;
 	esac
+}
+
+unthrottled() {
+	server_psql main -c "ALTER SYSTEM SET zdm.contended_duty = 1" -c "SELECT pg_reload_conf()" -o /dev/null
+	"$@"
+	server_psql main -c "ALTER SYSTEM RESET zdm.contended_duty" -c "SELECT pg_reload_conf()" -o /dev/null
 }
 
 # A name that no other job has: the job of the table before, which had the same name, is still known.
@@ -41,6 +50,7 @@ run_method() {
 			job=$(start_zdm)
 			server_psql main -c "CALL zdm.wait_for_job($job)"
 			;;
+		full) unthrottled run_method zdm ;;
 	esac
 }
 

@@ -2,7 +2,7 @@
 #
 # What belongs here: the part "validate_load". Source it after methods.sh, foreground.sh and stall.sh. The
 # foreground load at its fixed rate on a table with a NOT VALID constraint, which is validated VALIDATE_TIMES times,
-# unthrottled. What counts is from the beginning of the statement, or of the job, to its end, without the start of psql and
+# as it comes and unthrottled ("full"). What counts is from the beginning of the statement, or of the job, to its end, without the start of psql and
 # of processes, which cost what any connection costs. "none" has the constraint in place, too: checking new rows
 # is not what is compared. "busy" is no validation but a program that only computes, as in foreground.sh.
 
@@ -38,6 +38,7 @@ validate_load_once() {
 				SELECT extract(epoch FROM started_at), extract(epoch FROM finished_at) FROM zdm.jobs WHERE job_id = :job;
 			END
 			;;
+		full) unthrottled validate_load_once zdm ;;
 	esac
 }
 
@@ -67,7 +68,7 @@ validate_load_run() {
 validate_load_group() {
 	local method
 	for ((round = 1; round <= ROUNDS; round++)); do
-		for method in ${METHODS:-none busy zdm native}; do
+		for method in ${METHODS:-none busy zdm full native}; do
 			validate_load_run "$1" $method
 			printf '%-10s %-14s %5d %6s ms %6s ms %6s ms %9s s\n' "$1" $method "$round" "$p50" "$p99" "$max" "$seconds"
 		done

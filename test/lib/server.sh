@@ -49,6 +49,7 @@ server_conf_fast() {
 		"full_page_writes = off" \
 		"synchronous_commit = on" \
 		"autovacuum_naptime = 10s" \
+		"zdm.contended_duty = 1" \
 		"max_wal_size = 2GB" \
 		"shared_buffers = 64MB" \
 		"log_min_messages = warning" \

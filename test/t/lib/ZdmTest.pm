@@ -46,6 +46,7 @@ sub new_node
 		'max_connections = 40',
 		'max_worker_processes = 16',
 		'autovacuum_naptime = 10s',
+		'zdm.contended_duty = 1',	# others are at work on this machine, too
 		@{ $option{conf} // [] }));
 	$node->start;
 	use_zdm($node);
