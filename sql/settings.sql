@@ -117,7 +117,7 @@ SELECT settings[1:6] FROM zdm.backfills WHERE name = 'settings: $user';
 -- zdm.* settings: the prefix is reserved, none can be set in a session
 SET zdm.no_such_setting = 1;
 SET zdm.duty = 0.5;
-SELECT name, setting, context FROM pg_settings WHERE name LIKE 'zdm.%' ORDER BY name;
+SELECT name, boot_val, context FROM pg_settings WHERE name LIKE 'zdm.%' ORDER BY name;
 
 DROP TABLE settings_login, settings_nologin;
 DROP PROCEDURE settings_try;

@@ -222,6 +222,26 @@ SELECT zdm.start_backfill('trg_parent', 'id = id + 1', 'id < 0', fire_triggers =
 CALL backfill('trg_t', 'm = 7', name => 'trg: foreign key');
 SELECT DISTINCT sqlstate FROM zdm.quarantine WHERE job_name = 'trg: foreign key';
 
+ALTER TABLE trg_t DROP CONSTRAINT trg_fk;
+
+--
+-- what a trigger raises is said of the row, whatever its SQLSTATE
+--
+CALL trg_reset(40);
+CREATE FUNCTION trg_raise() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.id % 10 = 0 THEN
+        RAISE 'not this row' USING ERRCODE = (ARRAY['57014', '02000', '28000', '55000'])[NEW.id / 10];
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER trg_1 BEFORE UPDATE ON trg_t FOR EACH ROW EXECUTE FUNCTION trg_raise();
+SELECT zdm.start_backfill('trg_t', 'm = id', name => 'trg: raise') AS job \gset
+CALL settle(:job);
+SELECT state, rows_done, quarantined FROM outcome(:job);
+SELECT row_key, sqlstate, message FROM zdm.quarantine WHERE job_id = :job ORDER BY sqlstate;
+DROP FUNCTION trg_raise CASCADE;
+
 -- verify it by somebody who is no superuser (error)
 CREATE ROLE regress_zdm_trigger;
 GRANT CREATE ON SCHEMA public TO regress_zdm_trigger;
@@ -233,6 +253,7 @@ RESET ROLE;
 
 DROP TABLE trg_t, trg_log, trg_parent, trg_own;
 REVOKE ALL ON SCHEMA public, zdm FROM regress_zdm_trigger;
+
 DROP ROLE regress_zdm_trigger;
 DROP PROCEDURE trg_reset;
 DROP FUNCTION trg_note, trg_transition, trg_session, trg_suppress, trg_change, trg_at_commit, trg_other_row, trg_meddle, trg_pause;

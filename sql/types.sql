@@ -145,3 +145,19 @@ DROP PROCEDURE ty_twice;
 DROP FUNCTION ty_has_icu;
 DROP TYPE ty_mood, ty_pair, ty_span;
 DROP DOMAIN ty_positive, ty_code, ty_numeric;
+
+--
+-- rows that are the same, but for where they were read from
+--
+CREATE TABLE ty_src (id int, t text);
+INSERT INTO ty_src VALUES (1, 'x');
+CREATE TABLE ty_row (id int, c ty_src, d ty_src[]);
+INSERT INTO ty_row SELECT generate_series(1, 100);
+CREATE FUNCTION ty_read() RETURNS ty_src STABLE LANGUAGE plpgsql AS $$
+DECLARE r ty_src; BEGIN SELECT * INTO r FROM ty_src WHERE id = 1; RETURN r; END $$;
+CALL backfill('ty_row', 'c = ty_read(), d = ARRAY[ty_read()]', name => 'ty: rows');
+UPDATE ty_src SET t = 'x';
+CALL backfill('ty_row', 'c = ty_read(), d = ARRAY[ty_read()]', name => 'ty: rows again');
+UPDATE ty_src SET t = 'y';
+CALL backfill('ty_row', 'c = ty_read(), d = ARRAY[ty_read()]', name => 'ty: other rows');
+SELECT DISTINCT c, d FROM ty_row;

@@ -8,7 +8,10 @@ CREATE TABLE zdm.backfill (
     analyze_after   boolean NOT NULL,
     max_quarantine  int NOT NULL CHECK (max_quarantine >= 0),
     max_sweeps      int NOT NULL CHECK (max_sweeps > 0),
-    settings        text[] NOT NULL
+    settings        text[] NOT NULL,
+    columns_of      oid,
+    column_names    text[],
+    column_numbers  int[]
 );
 
 -- Updated by every batch and only by the job's worker, by ctid: no index, so
@@ -124,6 +127,9 @@ COMMENT ON COLUMN zdm.backfill.analyze_after IS 'Whether ANALYZE runs at the end
 COMMENT ON COLUMN zdm.backfill.max_quarantine IS 'Limit of rows in quarantine';
 COMMENT ON COLUMN zdm.backfill.max_sweeps IS 'Sweeps before they become rare';
 COMMENT ON COLUMN zdm.backfill.settings IS 'Settings at submit';
+COMMENT ON COLUMN zdm.backfill.columns_of IS 'OID of the table whose columns the next two are; another one after a restore, where they do not hold';
+COMMENT ON COLUMN zdm.backfill.column_names IS 'Columns that the clauses are about, by their names at submit';
+COMMENT ON COLUMN zdm.backfill.column_numbers IS 'The same by their numbers, which a rename does not change';
 
 COMMENT ON TABLE zdm.backfill_cursor IS 'How far backfills are. Read zdm.jobs and zdm.backfills instead.';
 COMMENT ON COLUMN zdm.backfill_cursor.job_id IS 'Id of the job';

@@ -10,18 +10,15 @@
  * lists live in this process and belong to its one job; in any other process
  * both functions are true.
  *
- * zdm.differs(a, b) tells whether two values would be stored differently.  It
- * compares images, not with the type's "=": 'a' and 'A' of a case-insensitive
- * type, or 1.0 and 1.00, are equal and yet the row is not right, and a type
- * without "=" (json, xml, point) needs no special treatment.
+ * zdm.differs(a, b) tells whether two values would be stored differently
+ * (core/image.c).
  */
 #include "postgres.h"
 
 #include "backfill/predicate.h"
+#include "core/image.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 PG_FUNCTION_INFO_V1(zdm_in_stripe);
@@ -148,28 +145,19 @@ zdm_batch_takes(PG_FUNCTION_ARGS)
 								 PG_GETARG_TRANSACTIONID(1)));
 }
 
-typedef struct TypeStorage
-{
-	int16		typlen;
-	bool		typbyval;
-} TypeStorage;
-
 /* zdm.differs(anyelement, anyelement) */
 Datum
 zdm_differs(PG_FUNCTION_ARGS)
 {
-	TypeStorage *type = fcinfo->flinfo->fn_extra;
+	ZdmImageType *type = fcinfo->flinfo->fn_extra;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		PG_RETURN_BOOL(PG_ARGISNULL(0) != PG_ARGISNULL(1));
 
 	if (type == NULL)
 	{
-		type = MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, sizeof(TypeStorage));
-		get_typlenbyval(get_fn_expr_argtype(fcinfo->flinfo, 0),
-						&type->typlen, &type->typbyval);
+		type = zdm_image_type(get_fn_expr_argtype(fcinfo->flinfo, 0), fcinfo->flinfo->fn_mcxt);
 		fcinfo->flinfo->fn_extra = type;
 	}
-	PG_RETURN_BOOL(!datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
-								   type->typbyval, type->typlen));
+	PG_RETURN_BOOL(zdm_image_differs(type, PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)));
 }

@@ -59,6 +59,31 @@ target_range(const ZdmBackfillSpec *spec, Relation rel)
 	return range;
 }
 
+/*
+ * A name may have become another column's since the job was submitted, by a
+ * rename or by DROP and ADD COLUMN: what would be written then is not what was
+ * meant.  Partitions and children have the names of the target.
+ */
+static void
+check_columns(const ZdmBackfillSpec *spec)
+{
+	ListCell   *name;
+	ListCell   *number;
+
+	forboth(name, spec->column_names, number, spec->column_numbers)
+	{
+		AttrNumber	attno = get_attnum(spec->target, lfirst(name));
+
+		if (attno != InvalidAttrNumber && attno != lfirst_int(number))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_COLUMN),
+					 errmsg("column \"%s\" of table \"%s\" is another one than when the job was submitted",
+							(char *) lfirst(name), get_rel_name(spec->target)),
+					 errdetail("It was renamed, or dropped and added again."),
+					 errhint("Cancel the job; then start another one, for the columns that there are now.")));
+	}
+}
+
 /* UPDATE ONLY rel SET ... WHERE filter, analyzed. */
 static Query *
 analyze_update(const ZdmBackfillSpec *spec, Relation rel)
@@ -352,6 +377,7 @@ facts_of(Query *query, const ZdmBackfillSpec *spec, Relation rel)
 			facts->first_column = pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
 																tle->resno - 1)->attname));
 	}
+	facts->used = bms_union(facts->assigned, *zdm_compat_selected_columns(query, RESULT_RTI));
 	if (has_special_time((Node *) spec->set_list, NULL) &&
 		has_time_value((Node *) query->targetList, NULL))
 		facts->time_dependent_assignment = true;
@@ -490,17 +516,27 @@ select_from_update(const Query *update)
 	return query;
 }
 
+/* Errors with FEATURE_NOT_SUPPORTED when the table has a rule ON UPDATE. */
+void
+zdm_query_check_rules(Relation rel)
+{
+	if (rel->rd_rules == NULL)
+		return;
+	for (int i = 0; i < rel->rd_rules->numLocks; i++)
+	{
+		if (rel->rd_rules->rules[i]->event == CMD_UPDATE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot backfill \"%s.%s\": it has a rule ON UPDATE",
+							get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel)),
+					 errhint("Drop the rule, or make a trigger of it.")));
+	}
+}
+
 static PlannedStmt *
 plan_query(Query *query, const char *source)
 {
-	List	   *rewritten = pg_rewrite_query(query);
-
-	if (list_length(rewritten) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("a rule rewrites the update of the backfill"),
-				 errhint("Drop or disable the ON UPDATE rules of the table.")));
-	return zdm_statement_plan(linitial_node(Query, rewritten), source);
+	return zdm_statement_plan(linitial_node(Query, pg_rewrite_query(query)), source);
 }
 
 /*
@@ -516,6 +552,8 @@ zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel)
 	Query	   *select;
 	ZdmClauseFacts *facts;
 
+	check_columns(spec);
+	zdm_query_check_rules(rel);
 	resolve_defaults(update, spec, rel);
 	facts = facts_of(update, spec, rel);
 	add_predicate(update, rel, facts);

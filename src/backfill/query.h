@@ -24,8 +24,10 @@ typedef struct ZdmClauseFacts
 	bool		comparable;		/* the values can be compared before the
 								 * update */
 	char	   *first_column;	/* name of the first assigned column */
+	Bitmapset  *used;			/* all that are assigned or read, likewise */
 } ZdmClauseFacts;
 
+extern void zdm_query_check_rules(Relation rel);
 extern ZdmClauseFacts *zdm_query_facts(const ZdmBackfillSpec *spec, Relation rel);
 extern double zdm_query_estimate_rows(const ZdmBackfillSpec *spec, Relation rel);
 extern ZdmStatements *zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel);

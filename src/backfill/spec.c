@@ -10,15 +10,53 @@
 #include "backfill/spec.h"
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+
+static Datum
+names_to_array(List *names)
+{
+	Datum	   *elems = palloc(sizeof(Datum) * Max(list_length(names), 1));
+	ListCell   *lc;
+
+	foreach(lc, names)
+		elems[foreach_current_index(lc)] = CStringGetTextDatum((char *) lfirst(lc));
+	return PointerGetDatum(construct_array(elems, list_length(names), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static Datum
+numbers_to_array(List *numbers)
+{
+	Datum	   *elems = palloc(sizeof(Datum) * Max(list_length(numbers), 1));
+	ListCell   *lc;
+
+	foreach(lc, numbers)
+		elems[foreach_current_index(lc)] = Int32GetDatum(lfirst_int(lc));
+	return PointerGetDatum(construct_array(elems, list_length(numbers), INT4OID, sizeof(int32), true, TYPALIGN_INT));
+}
+
+/* The columns, where their numbers hold. */
+static void
+columns_from_arrays(ZdmBackfillSpec *spec, Datum names, Datum numbers)
+{
+	Datum	   *elems;
+	int			nelems;
+
+	deconstruct_array(DatumGetArrayTypeP(names), TEXTOID, -1, false, TYPALIGN_INT, &elems, NULL, &nelems);
+	for (int i = 0; i < nelems; i++)
+		spec->column_names = lappend(spec->column_names, TextDatumGetCString(elems[i]));
+	deconstruct_array(DatumGetArrayTypeP(numbers), INT4OID, sizeof(int32), true, TYPALIGN_INT, &elems, NULL, &nelems);
+	for (int i = 0; i < nelems; i++)
+		spec->column_numbers = lappend_int(spec->column_numbers, DatumGetInt32(elems[i]));
+}
 
 /* Insert the rows of a new backfill.  Does not commit. */
 void
 zdm_spec_store(int64 job_id, const ZdmBackfillSpec *spec)
 {
 	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, BOOLOID, BOOLOID,
-	INT4OID, INT4OID, TEXTARRAYOID};
+	INT4OID, INT4OID, TEXTARRAYOID, OIDOID, TEXTARRAYOID, INT4ARRAYOID};
 	Datum		values[lengthof(argtypes)];
 	bool		isnull[lengthof(argtypes)] = {false};
 	ZdmCatalogScope scope;
@@ -32,11 +70,15 @@ zdm_spec_store(int64 job_id, const ZdmBackfillSpec *spec)
 	values[5] = Int32GetDatum(spec->max_quarantine);
 	values[6] = Int32GetDatum(spec->max_sweeps);
 	values[7] = zdm_session_to_array(&spec->settings);
+	values[8] = ObjectIdGetDatum(spec->target);
+	values[9] = names_to_array(spec->column_names);
+	values[10] = numbers_to_array(spec->column_numbers);
 
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("INSERT INTO zdm.backfill (job_id, set_clause, filter,"
-						" fire_triggers, analyze_after, max_quarantine, max_sweeps, settings)"
-						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+						" fire_triggers, analyze_after, max_quarantine, max_sweeps, settings,"
+						" columns_of, column_names, column_numbers)"
+						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 	zdm_catalog_execute("INSERT INTO zdm.backfill_cursor (job_id) VALUES ($1)",
 						1, argtypes, values, NULL, SPI_OK_INSERT);
@@ -75,7 +117,8 @@ zdm_spec_load(int64 job_id)
 	zdm_catalog_begin(&scope);
 	if (zdm_catalog_execute("SELECT j.target, j.target_name, b.set_clause, b.filter,"
 							" b.fire_triggers, b.analyze_after, b.max_quarantine,"
-							" b.max_sweeps, b.settings"
+							" b.max_sweeps, b.settings, b.column_names, b.column_numbers,"
+							" coalesce(b.columns_of = j.target, false)"
 							" FROM zdm.backfill b JOIN zdm.job j USING (job_id)"
 							" WHERE job_id = $1",
 							1, &argtype, &arg, NULL, SPI_OK_SELECT) > 0)
@@ -91,6 +134,8 @@ zdm_spec_load(int64 job_id)
 		spec->max_sweeps = DatumGetInt32(zdm_catalog_value(0, 8, &isnull));
 		old = MemoryContextSwitchTo(mcxt);
 		zdm_session_from_array(&spec->settings, zdm_catalog_value(0, 9, &isnull));
+		if (DatumGetBool(zdm_catalog_value(0, 12, &isnull)))
+			columns_from_arrays(spec, zdm_catalog_value(0, 10, &isnull), zdm_catalog_value(0, 11, &isnull));
 		MemoryContextSwitchTo(old);
 	}
 	zdm_catalog_end(&scope);

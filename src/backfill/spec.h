@@ -20,6 +20,10 @@ typedef struct ZdmBackfillSpec
 	int			max_sweeps;
 	ZdmSessionSettings settings;	/* as at submit, pinned in a batch */
 
+	/* the columns that the clauses are about, as at submit; NIL: not known */
+	List	   *column_names;	/* of char * */
+	List	   *column_numbers; /* int */
+
 	/* the clauses, parsed but not analyzed */
 	List	   *set_list;		/* of ResTarget */
 	Node	   *filter_tree;	/* may be NULL */

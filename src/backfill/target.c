@@ -136,27 +136,12 @@ check_rights(Relation rel)
 }
 
 static void
-check_rules(Relation rel)
-{
-	if (rel->rd_rules == NULL)
-		return;
-	for (int i = 0; i < rel->rd_rules->numLocks; i++)
-	{
-		if (rel->rd_rules->rules[i]->event == CMD_UPDATE)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot backfill \"%s\": it has a rule ON UPDATE", qualified_name(rel)),
-					 errhint("Drop the rule, or make a trigger of it.")));
-	}
-}
-
-static void
 check_one(Relation rel, Oid top_owner)
 {
 	check_relkind(rel);
 	check_storage(rel);
 	check_rights(rel);
-	check_rules(rel);
+	zdm_query_check_rules(rel);
 	if (rel->rd_rel->relowner != top_owner)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -364,6 +349,24 @@ check_volatility(const ZdmBackfillSpec *spec, const ZdmClauseFacts *facts)
 					 quote_identifier(facts->first_column))));
 }
 
+/* Which columns the clauses are about, whatever their names will be. */
+static void
+note_columns(ZdmBackfillSpec *spec, Relation rel, const Bitmapset *used)
+{
+	int			bit = -1;
+
+	spec->column_names = spec->column_numbers = NIL;
+	while ((bit = bms_next_member(used, bit)) >= 0)
+	{
+		AttrNumber	attno = bit + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno <= 0)
+			continue;
+		spec->column_names = lappend(spec->column_names, get_attname(RelationGetRelid(rel), attno, false));
+		spec->column_numbers = lappend_int(spec->column_numbers, attno);
+	}
+}
+
 /*
  * Parse spec's clauses and check what they do to the target; *rows is the
  * planner's estimate.  What is analyzed and planned is, as the owner.  Errors:
@@ -384,6 +387,7 @@ zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel, double *rows)
 	zdm_clause_check(spec, rel);
 	facts = zdm_query_facts(spec, rel);
 	check_columns(spec, rel, facts->assigned);
+	note_columns(spec, rel, facts->used);
 	zdm_clause_check_rewrite(spec, rel);
 	check_whole_row(rel, facts);
 	check_side_effects(facts);

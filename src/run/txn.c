@@ -17,6 +17,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/latch.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -29,6 +30,7 @@
 
 static TimeoutId cap_timer;
 static volatile sig_atomic_t cap_reached = false;
+static volatile sig_atomic_t cancel_signalled = false;
 
 /*
  * In the signal handler: as if the batch had been cancelled.  User code can
@@ -46,14 +48,24 @@ reach_cap(void)
 	SetLatch(MyLatch);
 }
 
+/* User code can raise what a cancellation raises: it is one if a signal came. */
+static void
+handle_sigint(SIGNAL_ARGS)
+{
+	cancel_signalled = true;
+	StatementCancelHandler(postgres_signal_arg);
+}
+
 /* Once in a process that runs a job. */
 void
 zdm_txn_init(void)
 {
 	static bool registered = false;
 
-	if (!registered)
-		cap_timer = RegisterTimeout(USER_TIMEOUT, reach_cap);
+	if (registered)
+		return;
+	cap_timer = RegisterTimeout(USER_TIMEOUT, reach_cap);
+	pqsignal(SIGINT, handle_sigint);
 	registered = true;
 }
 
@@ -168,6 +180,36 @@ is_user_defined(const char *sqlstate)
 	return (c >= '6' && c <= '9') || (c >= 'I' && c <= 'Z' && strncmp(sqlstate, "XX", 2) != 0);
 }
 
+/*
+ * What a function or a trigger may raise about a row where no statement of
+ * ours would: said of a whole batch it would stop the job for one row.
+ */
+static bool
+is_raised_by_user_code(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_NO_DATA:
+		case ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* 57014: by our timer, by somebody's signal, or raised by user code. */
+static ZdmVerdict
+classify_cancel(const ZdmRun *run, bool capped)
+{
+	bool		signalled = cancel_signalled;
+
+	cancel_signalled = false;
+	if (capped)
+		return ZDM_TOO_LONG;
+	return signalled || !run->at_rows ? ZDM_CANCELLED : ZDM_ROW_ERROR;
+}
+
 static ZdmVerdict
 classify(const ZdmRun *run, const ZdmError *error, bool capped)
 {
@@ -180,7 +222,7 @@ classify(const ZdmRun *run, const ZdmError *error, bool capped)
 		case ZDM_ERRCODE_SNAPSHOT_TOO_OLD:
 			return ZDM_TOO_LONG;
 		case ERRCODE_QUERY_CANCELED:
-			return capped ? ZDM_TOO_LONG : ZDM_CANCELLED;
+			return classify_cancel(run, capped);
 		default:
 			break;
 	}
@@ -188,7 +230,8 @@ classify(const ZdmRun *run, const ZdmError *error, bool capped)
 		return ZDM_NO_RESOURCE;
 	if (is_row_error(error->sqlerrcode) || is_user_defined(zdm_error_sqlstate(error)))
 		return ZDM_ROW_ERROR;
-	if (run->at_rows && is_syntax_error(error->sqlerrcode))
+	if (run->at_rows &&
+		(is_syntax_error(error->sqlerrcode) || is_raised_by_user_code(error->sqlerrcode)))
 		return ZDM_ROW_ERROR;
 	return ZDM_FAILED;
 }
