@@ -26,6 +26,7 @@
 #include "compat/constraint.h"
 #include "commands/defrem.h"
 #include "constraint/facts.h"
+#include "explain/explain.h"
 #include "index/definition.h"
 #include "lib/stringinfo.h"
 #include "recipe/expression.h"
@@ -429,8 +430,9 @@ zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause, const 
 }
 
 /*
- * NOT NULL, proved by a CHECK that is dropped at the end.  One that is there
- * and NOT VALID is validated.
+ * NOT NULL, proved by a CHECK: by one of the user's that is there and valid, or
+ * by one that is dropped at the end.  A NOT NULL that is there and NOT VALID is
+ * validated.
  */
 ZdmRecipe *
 zdm_plan_set_not_null(Relation rel, const char *column)
@@ -438,7 +440,7 @@ zdm_plan_set_not_null(Relation rel, const char *column)
 	Form_pg_attribute att = find_column(rel, column);
 	ZdmRecipe  *recipe = make_recipe("set_not_null", rel, column, pstrdup(column));
 	char	   *there = zdm_compat_invalid_not_null(rel, att->attnum);
-	char	   *proof;
+	char	   *proof = NULL;
 
 	if (there)
 	{
@@ -451,12 +453,14 @@ zdm_plan_set_not_null(Relation rel, const char *column)
 				(errmsg("column \"%s\" of table %s is already NOT NULL", column, table_name(rel))));
 		return recipe;
 	}
-	proof = add_not_null_proof(recipe, rel, column);
+	if (!zdm_explain_has_no_nulls(RelationGetRelid(rel), column))
+		proof = add_not_null_proof(recipe, rel, column);
 	add_step(recipe, ZDM_STEP_DDL, column,
 			 psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", table_name(rel), quote_identifier(column)),
 			 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
 			 LOCK_STRONG);
-	drop_proof(recipe, rel, proof);
+	if (proof)
+		drop_proof(recipe, rel, proof);
 	return recipe;
 }
 
@@ -495,18 +499,22 @@ check_primary_key(Relation rel, const void *checked)
 
 /*
  * What a column of a primary key needs before the key can be added without a
- * scan.  Returns the name of a proof that is to be dropped afterwards, NULL
- * when there is none.
+ * scan: a proof is added to proofs, to be dropped afterwards.  True when the
+ * key makes the column NOT NULL.
  */
-static char *
-add_key_column(ZdmRecipe *recipe, Relation rel, const char *column)
+static bool
+add_key_column(ZdmRecipe *recipe, Relation rel, const char *column, List **proofs)
 {
 	Form_pg_attribute att = find_column(rel, column);
 	char	   *there = zdm_compat_invalid_not_null(rel, att->attnum);
 
 	if (there)
 		add_validation(recipe, rel, there);
-	return att->attnotnull ? NULL : add_not_null_proof(recipe, rel, column);
+	if (att->attnotnull)
+		return false;
+	if (!zdm_explain_has_no_nulls(RelationGetRelid(rel), column))
+		*proofs = lappend(*proofs, add_not_null_proof(recipe, rel, column));
+	return true;
 }
 
 /* PRIMARY KEY, by proofs and an index that is built concurrently. */
@@ -526,12 +534,8 @@ zdm_plan_add_primary_key(Relation rel, List *columns, const char *name)
 	require(recipe, chosen, check_primary_key);
 	foreach(lc, columns)
 	{
-		char	   *proof = add_key_column(recipe, rel, lfirst(lc));
-
-		if (proof == NULL)
-			continue;
-		nullable = lappend(nullable, lfirst(lc));
-		proofs = lappend(proofs, proof);
+		if (add_key_column(recipe, rel, lfirst(lc), &proofs))
+			nullable = lappend(nullable, lfirst(lc));
 	}
 	add_index(recipe, rel, columns, chosen);
 	use_index(recipe, rel, chosen, "PRIMARY KEY", nullable);

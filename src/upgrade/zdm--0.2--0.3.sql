@@ -180,3 +180,6 @@ COMMENT ON COLUMN zdm.blockers.relation IS 'Relation that it wants to lock, or o
 COMMENT ON COLUMN zdm.blockers.wanted_mode IS 'Mode in which it wants to lock it; NULL when it waits for the end of the transaction, as the build of an index does';
 COMMENT ON COLUMN zdm.blockers.state IS 'Its state, as in pg_stat_activity; of a prepared transaction, these words and its gid';
 COMMENT ON COLUMN zdm.blockers.held_mode IS 'Strongest mode in which it has locked the relation; NULL when it has not, as one with an old snapshot';
+
+COMMENT ON FUNCTION zdm.plan_constraint(regclass, name, text) IS
+    'What zdm.validate_constraint would do with a constraint: the statement (by chunks, what they amount to), the method and why, the locks, pages and rows to look at, and the time that takes, by reading a sample of the pages now. Changes nothing.';
