@@ -9,6 +9,7 @@
 #include "backfill/backfill.h"
 #include "backfill/clause.h"
 #include "backfill/leaf.h"
+#include "core/clock.h"
 #include "run/pause.h"
 #include "backfill/proof.h"
 #include "backfill/stripes.h"
@@ -192,14 +193,11 @@ why_left(const ZdmBackfillRun *run)
 static bool
 rest_between_sweeps(ZdmBackfillRun *run, instr_time sweep_start)
 {
-	instr_time	now;
 	double		ms;
 
 	if (run->cursor.sweep < run->spec->max_sweeps)
 		return true;
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, sweep_start);
-	ms = INSTR_TIME_GET_MILLISEC(now) * REST_FACTOR;
+	ms = zdm_ms_since(sweep_start) * REST_FACTOR;
 	zdm_say_waiting(&run->base, why_left(run));
 	return zdm_pause(&run->base, Min(Max(ms, SHORTEST_REST_MS), LONGEST_REST_MS));
 }

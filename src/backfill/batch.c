@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "backfill/batch.h"
 #include "backfill/leaf.h"
+#include "core/clock.h"
 #include "core/settings.h"
 #include "executor/instrument.h"
 #include "compat/tree.h"
@@ -181,13 +182,9 @@ restrict_to_row(ZdmRange *range, const ZdmRowVersion *row)
 static bool
 must_store(const ZdmBackfillRun *run, const ZdmBatch *batch)
 {
-	instr_time	now;
-
 	if (batch->rows > 0 || batch->skipped > 0 || batch->pass)
 		return true;
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, run->stored_at);
-	return INSTR_TIME_GET_MILLISEC(now) >= STORE_IDLE_MS;
+	return zdm_ms_since(run->stored_at) >= STORE_IDLE_MS;
 }
 
 /* state of zdm_batch() that its transaction's body needs */
@@ -262,23 +259,13 @@ batch_body(ZdmRun *base, void *arg)
 	return ZDM_DONE;
 }
 
-static double
-ms_since(instr_time start)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_MILLISEC(now);
-}
-
 /* What the commit made true. */
 static void
 keep(ZdmBackfillRun *run, BatchState *state)
 {
 	ZdmBatch   *batch = state->batch;
 
-	batch->ms = ms_since(state->start);
+	batch->ms = zdm_ms_since(state->start);
 	batch->wal_bytes = pgWalUsage.wal_bytes - state->wal_before;
 	run->cursor = state->next;
 	if (batch->rows > 0)

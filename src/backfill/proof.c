@@ -19,6 +19,7 @@
 #include "backfill/leaf.h"
 #include "backfill/proof.h"
 #include "backfill/quarantine.h"
+#include "core/clock.h"
 #include "run/verdict.h"
 #include "core/settings.h"
 #include "job/lock.h"
@@ -46,11 +47,7 @@ found_row(ItemPointer tid, TransactionId xmin, void *arg)
 static bool
 snapshot_is_old(const ProofState *state)
 {
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, state->start);
-	return INSTR_TIME_GET_MILLISEC(now) >= zdm_max_snapshot_age;
+	return zdm_ms_since(state->start) >= zdm_max_snapshot_age;
 }
 
 static ZdmVerdict

@@ -15,6 +15,7 @@
 #include "access/relation.h"
 #include "backfill/batch.h"
 #include "backfill/leaf.h"
+#include "core/clock.h"
 #include "run/pause.h"
 #include "backfill/quarantine.h"
 #include "backfill/stripes.h"
@@ -138,22 +139,17 @@ resume_leaf(ZdmBackfillRun *run)
 static void
 note_rate(ZdmBackfillRun *run, double rows, double blocks)
 {
-	instr_time	now;
-	instr_time	elapsed;
 	double		ms;
 	ZdmCursor  *cursor = &run->cursor;
 
 	run->rate_rows += rows;
 	run->rate_blocks += blocks;
-	INSTR_TIME_SET_CURRENT(now);
-	elapsed = now;
-	INSTR_TIME_SUBTRACT(elapsed, run->rate_since);
-	ms = INSTR_TIME_GET_MILLISEC(elapsed);
+	ms = zdm_ms_since(run->rate_since);
 	if (ms < RATE_INTERVAL_MS)
 		return;
 	zdm_pace_note_rate(&run->pace, run->rate_rows, run->rate_blocks, ms);
 	run->rate_rows = run->rate_blocks = 0;
-	run->rate_since = now;
+	INSTR_TIME_SET_CURRENT(run->rate_since);
 
 	cursor->rows_per_second = run->pace.rows_per_second;
 	cursor->seconds_left = run->pace.units_per_second > 0 ?

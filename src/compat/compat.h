@@ -13,6 +13,8 @@
 #endif
 
 #include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_tablespace.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "storage/lock.h"
@@ -82,6 +84,28 @@ zdm_compat_database_aclcheck(Oid database, Oid role, AclMode mode)
 	return object_aclcheck(DatabaseRelationId, database, role, mode);
 #else
 	return pg_database_aclcheck(database, role, mode);
+#endif
+}
+
+/* The same on a schema. */
+static inline AclResult
+zdm_compat_schema_aclcheck(Oid schema, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, role, mode);
+#else
+	return pg_namespace_aclcheck(schema, role, mode);
+#endif
+}
+
+/* The same on a tablespace. */
+static inline AclResult
+zdm_compat_tablespace_aclcheck(Oid tablespace, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(TableSpaceRelationId, tablespace, role, mode);
+#else
+	return pg_tablespace_aclcheck(tablespace, role, mode);
 #endif
 }
 

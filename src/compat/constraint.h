@@ -19,6 +19,15 @@
 #define ZDM_HINT_NOT_ENFORCED \
 	"Drop it with zdm.drop_constraint(), and add it again with zdm.add_check() or zdm.add_foreign_key()."
 
+/* 18: says which column is in which table */
+#if PG_VERSION_NUM >= 180000
+#define ZDM_DETAIL_INCOMPATIBLE_TYPES \
+	"Key columns \"%s\" of the referencing table and \"%s\" of the referenced table are of incompatible types: %s and %s."
+#else
+#define ZDM_DETAIL_INCOMPATIBLE_TYPES \
+	"Key columns \"%s\" and \"%s\" are of incompatible types: %s and %s."
+#endif
+
 static inline bool
 zdm_compat_constraint_enforced(Form_pg_constraint con)
 {

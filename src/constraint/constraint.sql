@@ -72,7 +72,7 @@ CREATE FUNCTION zdm.plan_constraint(
 COMMENT ON FUNCTION zdm.validate_constraint(regclass, name, text, text) IS
     'Starts, at commit, a job that validates a NOT VALID constraint: chunked (small transactions) or native (ALTER TABLE ... VALIDATE CONSTRAINT). Returns the id of the job; of one that is already done when the constraint is valid. It has no inverse: a valid constraint promises more than a NOT VALID one. zdm.cancel_job stops it.';
 COMMENT ON FUNCTION zdm.plan_constraint(regclass, name, text) IS
-    'What zdm.validate_constraint would do with a constraint: the statement (NULL: none, by chunks), the method and why, the locks, pages and rows to look at, and the time that takes, by reading a sample of the pages now. Changes nothing.';
+    'What zdm.validate_constraint would do with a constraint: the statement (by chunks, what they amount to), the method and why, the locks, pages and rows to look at, and the time that takes, by reading a sample of the pages now. Changes nothing.';
 
 COMMENT ON TABLE zdm.validation IS 'Definitions of validations. Read zdm.validations instead.';
 COMMENT ON COLUMN zdm.validation.job_id IS 'Id of the job';

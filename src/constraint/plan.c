@@ -47,8 +47,7 @@ fill_method(const ZdmConstraint *top, char *asked, Datum *values, bool *nulls)
 				 errmsg("a part of table \"%s\" is locked", get_rel_name(top->relid)),
 				 errhint("Try again.")));
 	native = zdm_scan_method_find(method) == NULL;
-	nulls[OUT_STATEMENT] = !native;
-	values[OUT_STATEMENT] = native ? CStringGetTextDatum(zdm_native_text(top)) : (Datum) 0;
+	values[OUT_STATEMENT] = CStringGetTextDatum(zdm_native_text(top));
 	values[OUT_METHOD] = CStringGetTextDatum(method);
 	values[OUT_REASON] = CStringGetTextDatum(why);
 	values[OUT_LOCKS] = CStringGetTextDatum(native ?

@@ -6,6 +6,7 @@
 
 #include "catalog/pg_constraint.h"
 #include "constraint/scan.h"
+#include "core/clock.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
@@ -64,9 +65,5 @@ zdm_scan_report(ZdmValidation *v, Relation rel, ZdmChunk *chunk, TupleTableSlot 
 bool
 zdm_scan_time_is_up(const ZdmChunk *chunk)
 {
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, chunk->start);
-	return INSTR_TIME_GET_MILLISEC(now) >= chunk->stop_ms;
+	return zdm_ms_since(chunk->start) >= chunk->stop_ms;
 }

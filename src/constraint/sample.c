@@ -13,10 +13,10 @@
 #include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "constraint/sample.h"
+#include "core/clock.h"
 #include "core/settings.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
@@ -26,16 +26,6 @@
 #define SAMPLE_PLACES 8
 #define SAMPLE_BLOCKS 64		/* at each place */
 #define SAMPLE_MS 200			/* at most, in all */
-
-static double
-ms_since(instr_time start)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_MILLISEC(now);
-}
 
 /* Returns the number of rows. */
 static int64
@@ -75,7 +65,7 @@ read_sample(Relation rel, ZdmScanSample *sample)
 			break;
 		sample->rows += read_range(rel, from, count);
 		sample->blocks += count;
-		sample->ms = ms_since(start);
+		sample->ms = zdm_ms_since(start);
 	}
 }
 

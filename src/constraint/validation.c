@@ -22,6 +22,7 @@
 #include "constraint/step.h"
 #include "constraint/target.h"
 #include "constraint/validation.h"
+#include "core/clock.h"
 #include "core/settings.h"
 #include "lib/stringinfo.h"
 #include "run/pause.h"
@@ -393,7 +394,6 @@ after_chunk(ZdmValidation *v, const ZdmChunk *chunk, double ms)
 {
 	ZdmPaceSample sample = {.units = (int) chunk->units_done,.rows = chunk->rows,.work_ms = ms};
 	ZdmPaceTarget target;
-	instr_time	now;
 	bool		go_on;
 
 	if (v->cursor.position && v->cursor.position != v->next_cursor.position)
@@ -406,9 +406,7 @@ after_chunk(ZdmValidation *v, const ZdmChunk *chunk, double ms)
 	set_target(v, &target);
 	zdm_pace_adjust(&v->pace, &sample, &target);
 	go_on = zdm_pause_for_duty(&v->base, &sample);
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, v->rate_since);
-	zdm_pace_note_rate(&v->pace, chunk->rows, chunk->units_done, INSTR_TIME_GET_MILLISEC(now));
+	zdm_pace_note_rate(&v->pace, chunk->rows, chunk->units_done, zdm_ms_since(v->rate_since));
 	INSTR_TIME_SET_CURRENT(v->rate_since);
 	return go_on;
 }
@@ -437,7 +435,6 @@ do_chunk(ZdmValidation *v)
 	{
 		ZdmPaceTarget target;
 		ZdmChunk	chunk = {0};
-		instr_time	now;
 		ZdmVerdict	verdict;
 		ZdmError   *error;
 
@@ -450,10 +447,8 @@ do_chunk(ZdmValidation *v)
 		ItemPointerSetInvalid(&v->error_row);
 		INSTR_TIME_SET_CURRENT(chunk.start);
 		verdict = zdm_txn(&v->base, 0, chunk_body, &chunk, &error);
-		INSTR_TIME_SET_CURRENT(now);
-		INSTR_TIME_SUBTRACT(now, chunk.start);
 		if (verdict == ZDM_DONE)
-			return after_chunk(v, &chunk, INSTR_TIME_GET_MILLISEC(now)) ? ZDM_DONE : ZDM_STOP;
+			return after_chunk(v, &chunk, zdm_ms_since(chunk.start)) ? ZDM_DONE : ZDM_STOP;
 		if (verdict == ZDM_GONE || verdict == ZDM_REWRITTEN)
 			return verdict;
 		if (verdict == ZDM_ROW_ERROR)

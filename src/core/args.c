@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 /* Errors with NULL_VALUE_NOT_ALLOWED when the argument is NULL. */
 void
@@ -76,4 +77,37 @@ zdm_require_owner_rights(Oid owner, const char *what)
 				 errmsg("must be owner of %s", what),
 				 errhint("Call it as role \"%s\" or as a member of it.",
 						 GetUserNameFromId(owner, true) ? GetUserNameFromId(owner, true) : "(dropped)")));
+}
+
+static bool
+may_reference(Oid relid, const List *columns, Oid role)
+{
+	ListCell   *lc;
+
+	if (pg_class_aclcheck(relid, role, ACL_REFERENCES) == ACLCHECK_OK)
+		return true;
+	foreach(lc, columns)
+	{
+		if (pg_attribute_aclcheck(relid, lfirst_int(lc), role, ACL_REFERENCES) != ACLCHECK_OK)
+			return false;
+	}
+	return columns != NIL;
+}
+
+/*
+ * Errors with INSUFFICIENT_PRIVILEGE unless role may make foreign keys that
+ * refer to these columns, attribute numbers, of a table: by a grant on the
+ * table or on each of them.
+ */
+void
+zdm_require_references(Oid relid, const List *columns, Oid role)
+{
+	const char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+
+	if (!may_reference(relid, columns, role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", get_rel_name(relid)),
+				 errhint("Its owner can allow it: GRANT REFERENCES ON %s TO %s; or on the referenced columns alone.",
+						 name, quote_identifier(GetUserNameFromId(role, false)))));
 }

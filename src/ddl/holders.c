@@ -112,12 +112,12 @@ zdm_holders_describe(ZdmRun *run, const ZdmLockTarget *target)
 	char	   *sql;
 
 	sql = psprintf("SELECT format('a lock on %%s: %%s holds %%s in a transaction open since %%s', $1::regclass,"
-				   " CASE WHEN l.pid IS NULL THEN 'a prepared transaction' ELSE"
+				   " CASE WHEN l.pid IS NULL THEN concat_ws(' ', 'prepared transaction', p.gid) ELSE"
 				   " format('process %%s (%%s%%s)', l.pid,"
 				   " coalesce(nullif(a.application_name, ''), a.backend_type), ', role ' || a.usename) END,"
 				   " l.mode, coalesce(to_char(coalesce(a.xact_start, p.prepared), 'YYYY-MM-DD HH24:MI:SS'), '(unknown)'))"
 				   " FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
-				   " LEFT JOIN LATERAL (SELECT x.prepared FROM pg_locks t JOIN pg_prepared_xacts x ON x.transaction = t.transactionid"
+				   " LEFT JOIN LATERAL (SELECT x.gid, x.prepared FROM pg_locks t JOIN pg_prepared_xacts x ON x.transaction = t.transactionid"
 				   "  WHERE l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'"
 				   "  AND t.virtualtransaction = l.virtualtransaction LIMIT 1) p ON true"
 				   " WHERE l.locktype = 'relation' AND l.relation = $1 AND l.granted"

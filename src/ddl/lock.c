@@ -24,13 +24,13 @@
 #include "postgres.h"
 
 #include "common/pg_prng.h"
+#include "core/clock.h"
 #include "core/identity.h"
 #include "core/settings.h"
 #include "ddl/holders.h"
 #include "ddl/lock.h"
 #include "ddl/wait.h"
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 #include "run/pause.h"
 #include "run/verdict.h"
 #include "storage/lmgr.h"
@@ -117,16 +117,6 @@ zdm_lock_covers(List *targets, List *needed)
 			return false;
 	}
 	return true;
-}
-
-static double
-ms_since(instr_time start)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_MILLISEC(now);
 }
 
 static int
@@ -226,7 +216,7 @@ rest_from_queue(Attempts *attempts)
 	int			budget = budget_ms(attempts);
 	int			factor = budget <= SHORT_BUDGET_MS ? PAUSE_FACTOR : LONG_PAUSE_FACTOR;
 
-	attempts->queue_at = ms_since(attempts->start) + (double) budget * factor;
+	attempts->queue_at = zdm_ms_since(attempts->start) + (double) budget * factor;
 	if (attempts->locked)
 		attempts->again_at = attempts->queue_at;
 	if (attempts->step < lengthof(budgets) - 1)
@@ -238,7 +228,7 @@ static bool
 may_queue(const Attempts *attempts, const ZdmHolders *holders)
 {
 	return !holders->lasting &&
-		ms_since(attempts->start) >= attempts->queue_at &&
+		zdm_ms_since(attempts->start) >= attempts->queue_at &&
 		holders->oldest_ms <= Max(YOUNG_MS, (double) YOUNG_FACTOR * budget_ms(attempts));
 }
 
@@ -337,10 +327,10 @@ poll_pause(Attempts *attempts)
 
 	if (!zdm_pause(run, ms * (0.8 + 0.4 * pg_prng_double(&pg_global_prng_state))))
 		return false;
-	if (ms_since(attempts->start) >= attempts->orders_at)
+	if (zdm_ms_since(attempts->start) >= attempts->orders_at)
 	{
 		zdm_pause_read_orders(run);
-		attempts->orders_at = ms_since(attempts->start) + ORDERS_MS;
+		attempts->orders_at = zdm_ms_since(attempts->start) + ORDERS_MS;
 		MemoryContextReset(run->batch_mcxt);
 	}
 	return !run->ended;
@@ -354,7 +344,7 @@ poll_pause(Attempts *attempts)
 static bool
 try_now(Attempts *attempts, const ZdmHolders *holders)
 {
-	if (ms_since(attempts->start) < attempts->again_at)
+	if (zdm_ms_since(attempts->start) < attempts->again_at)
 		return false;
 	return holders->first_blocked < 0 || may_queue(attempts, holders);
 }
@@ -367,7 +357,7 @@ look(Attempts *attempts, ZdmHolders *holders)
 
 	INSTR_TIME_SET_CURRENT(start);
 	zdm_holders_look(attempts->targets, holders);
-	attempts->look_ms = ms_since(start);
+	attempts->look_ms = zdm_ms_since(start);
 }
 
 static bool
@@ -381,7 +371,7 @@ static bool
 wait_for_next_look(Attempts *attempts, ZdmLockWait *wait, const ZdmHolders *holders,
 				   ZdmVerdict *verdict, ZdmError **error)
 {
-	double		waited = ms_since(attempts->start);
+	double		waited = zdm_ms_since(attempts->start);
 	int			blocked = holders->first_blocked >= 0 ? holders->first_blocked : attempts->refused;
 
 	if (deadline_has_passed(attempts, waited))

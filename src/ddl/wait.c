@@ -91,18 +91,12 @@ remove_step(void *arg)
 	zdm_catalog_end(&scope);
 }
 
-/* waited_ms after the start, target is what cannot be had. */
+/* For zdm.blockers: target is what cannot be had. */
 void
-zdm_lock_wait_tell(ZdmLockWait *wait, double waited_ms, const ZdmLockTarget *target)
+zdm_lock_wait_note(ZdmLockWait *wait, const ZdmLockTarget *target)
 {
 	Telling		telling = {.job_id = wait->run->job->id,.target = target};
 
-	if (waited_ms < wait->tell_at)
-		return;
-	wait->tell_at = waited_ms + TELL_EVERY_MS;
-	/* who waits has not crashed */
-	zdm_say_progress(wait->run);
-	zdm_say_waiting(wait->run, zdm_holders_describe(wait->run, target));
 	if ((target->relid != wait->told_relid || target->mode != wait->told_mode) &&
 		zdm_run_try_bookkeep(wait->run, store_step, &telling))
 	{
@@ -111,14 +105,27 @@ zdm_lock_wait_tell(ZdmLockWait *wait, double waited_ms, const ZdmLockTarget *tar
 	}
 }
 
+/* waited_ms after the start, target is what cannot be had. */
+void
+zdm_lock_wait_tell(ZdmLockWait *wait, double waited_ms, const ZdmLockTarget *target)
+{
+	if (waited_ms < wait->tell_at)
+		return;
+	wait->tell_at = waited_ms + TELL_EVERY_MS;
+	/* who waits has not crashed */
+	zdm_say_progress(wait->run);
+	zdm_say_waiting(wait->run, zdm_holders_describe(wait->run, target));
+	zdm_lock_wait_note(wait, target);
+}
+
 /* The wait has ended, one way or the other. */
 void
 zdm_lock_wait_over(ZdmLockWait *wait)
 {
 	Telling		telling = {.job_id = wait->run->job->id};
 
-	if (OidIsValid(wait->told_relid))
-		(void) zdm_run_try_bookkeep(wait->run, remove_step, &telling);
+	if (OidIsValid(wait->told_relid) && zdm_run_try_bookkeep(wait->run, remove_step, &telling))
+		wait->told_relid = InvalidOid;
 	if (!wait->run->ended)
 		zdm_say_working(wait->run);
 }

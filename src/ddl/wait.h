@@ -16,6 +16,7 @@ typedef struct ZdmLockWait
 } ZdmLockWait;
 
 extern void zdm_lock_wait_init(ZdmLockWait *wait, ZdmRun *run);
+extern void zdm_lock_wait_note(ZdmLockWait *wait, const ZdmLockTarget *target);
 extern void zdm_lock_wait_tell(ZdmLockWait *wait, double waited_ms, const ZdmLockTarget *target);
 extern void zdm_lock_wait_over(ZdmLockWait *wait);
 

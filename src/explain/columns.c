@@ -140,6 +140,26 @@ has_invalid_not_null(Oid relid, AttrNumber attnum)
 }
 
 /*
+ * Do constraints of a table and of all below it prove that the column, which
+ * is there, has no NULLs?  Then SET NOT NULL scans nothing.  Takes ACCESS SHARE
+ * on what is below.
+ */
+bool
+zdm_explain_has_no_nulls(Oid relid, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, zdm_facts_tree(relid, true))
+	{
+		AttrNumber	attnum = get_attnum(lfirst_oid(lc), column);
+
+		if (attnum <= 0 || has_invalid_not_null(lfirst_oid(lc), attnum) || !is_proved_not_null(lfirst_oid(lc), attnum))
+			return false;
+	}
+	return true;
+}
+
+/*
  * SET NOT NULL, alone or as part of PRIMARY KEY.  Columns that are not there
  * yet are none of its business.
  */

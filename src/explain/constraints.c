@@ -107,8 +107,8 @@ add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con)
 	bool		partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
 	bool		pk_partitioned = get_rel_relkind(pkid) == RELKIND_PARTITIONED_TABLE;
 
-	zdm_facts_require(pkid, ZDM_RIGHT_REFERENCES);
 	check_foreign_key(facts, relid, pkid, con);
+	zdm_facts_require_references(pkid, con->pk_attrs);
 	zdm_facts_lock_list(facts, zdm_facts_tree(relid, partitioned), ShareRowExclusiveLock);
 	zdm_facts_lock_list(facts, zdm_facts_tree(pkid, pk_partitioned), ShareRowExclusiveLock);
 	/* a period is looked up for each row */

@@ -30,5 +30,6 @@ typedef struct ZdmDdlFact
 
 extern List *zdm_ddl_facts(RawStmt *stmt, const char *sql);
 extern List *zdm_ddl_locks(RawStmt *stmt, const char *sql);
+extern bool zdm_explain_has_no_nulls(Oid relid, const char *column);
 
 #endif							/* ZDM_EXPLAIN_EXPLAIN_H */

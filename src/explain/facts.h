@@ -27,7 +27,6 @@ typedef enum ZdmRight
 	ZDM_RIGHT_DROP,				/* the owner of its schema may, too */
 	ZDM_RIGHT_TRUNCATE,
 	ZDM_RIGHT_TRIGGER,
-	ZDM_RIGHT_REFERENCES,		/* on the table or a column */
 	ZDM_RIGHT_MAINTAIN			/* 17 */
 } ZdmRight;
 
@@ -68,6 +67,7 @@ extern char *zdm_facts_name(Oid relid);
 /* rights.c */
 extern bool zdm_facts_may(Oid relid, ZdmRight right);
 extern void zdm_facts_require(Oid relid, ZdmRight right);
+extern void zdm_facts_require_references(Oid relid, const List *columns);
 extern List *zdm_facts_maintained(Oid schema);
 
 /* named_columns.c */

@@ -247,7 +247,7 @@ lock_referenced(ZdmFacts *facts, const List *constraints, const char *own_name)
 			strcmp(con->pktable->relname, own_name) == 0)
 			continue;
 		pkid = zdm_facts_lookup(con->pktable, false);
-		zdm_facts_require(pkid, ZDM_RIGHT_REFERENCES);
+		zdm_facts_require_references(pkid, con->pk_attrs);
 		zdm_facts_lock_list(facts, zdm_facts_tree(pkid, get_rel_relkind(pkid) == RELKIND_PARTITIONED_TABLE),
 							ShareRowExclusiveLock);
 	}

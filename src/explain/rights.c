@@ -8,9 +8,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
 #include "compat/explain.h"
 #include "core/args.h"
@@ -51,9 +53,6 @@ is_granted(Oid relid, ZdmRight right)
 			return pg_class_aclcheck(relid, user, ACL_TRUNCATE) == ACLCHECK_OK;
 		case ZDM_RIGHT_TRIGGER:
 			return pg_class_aclcheck(relid, user, ACL_TRIGGER) == ACLCHECK_OK;
-		case ZDM_RIGHT_REFERENCES:
-			return pg_class_aclcheck(relid, user, ACL_REFERENCES) == ACLCHECK_OK ||
-				pg_attribute_aclcheck_all(relid, user, ACL_REFERENCES, ACLMASK_ANY) == ACLCHECK_OK;
 		case ZDM_RIGHT_MAINTAIN:
 			return zdm_compat_may_maintain(relid, user);
 	}
@@ -67,6 +66,46 @@ zdm_facts_may(Oid relid, ZdmRight right)
 	return is_granted(relid, right) || has_privs_of_role(GetUserId(), zdm_facts_owner(relid));
 }
 
+static void
+refuse_catalog(Oid relid)
+{
+	if (IsCatalogRelationOid(relid) && !allowSystemTableMods)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("relation \"%s\" is a system catalog", zdm_facts_name(relid)),
+				 errhint("Name a relation of yours.")));
+}
+
+/*
+ * Errors with INSUFFICIENT_PRIVILEGE unless the current user may make foreign
+ * keys to these columns, of String, of a relation, which must be one of users;
+ * NIL: to its primary key.
+ */
+void
+zdm_facts_require_references(Oid relid, const List *columns)
+{
+	List	   *attnums = NIL;
+	ListCell   *lc;
+
+	refuse_catalog(relid);
+	foreach(lc, columns)
+	{
+		AttrNumber	attnum = get_attnum(relid, strVal(lfirst(lc)));
+
+		if (attnum != InvalidAttrNumber)
+			attnums = lappend_int(attnums, attnum);
+	}
+	if (columns == NIL)
+	{
+		Oid			constraint;
+		Bitmapset  *key = get_primary_key_attnos(relid, false, &constraint);
+
+		for (int i = bms_next_member(key, -1); i >= 0; i = bms_next_member(key, i))
+			attnums = lappend_int(attnums, i + FirstLowInvalidHeapAttributeNumber);
+	}
+	zdm_require_references(relid, attnums, GetUserId());
+}
+
 /*
  * Errors with INSUFFICIENT_PRIVILEGE unless the current user has that right on
  * a relation, which must be one of users.
@@ -74,11 +113,7 @@ zdm_facts_may(Oid relid, ZdmRight right)
 void
 zdm_facts_require(Oid relid, ZdmRight right)
 {
-	if (IsCatalogRelationOid(relid) && !allowSystemTableMods)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("relation \"%s\" is a system catalog", zdm_facts_name(relid)),
-				 errhint("Name a relation of yours.")));
+	refuse_catalog(relid);
 	if (!is_granted(relid, right))
 		zdm_require_owner_rights(zdm_facts_owner(relid), psprintf("relation \"%s\"", zdm_facts_name(relid)));
 }

@@ -9,7 +9,7 @@
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
 #include "core/args.h"
-#include "core/identity.h"
+#include "ddl/statement.h"
 #include "fmgr.h"
 #include "index/definition.h"
 #include "index/store.h"
@@ -34,7 +34,7 @@ typedef struct Request
 {
 	ZdmIndexSpec spec;
 	Relation	rel;			/* the table */
-	IndexStmt  *stmt;			/* analyzed; NULL unless an index is created */
+	IndexStmt  *stmt;			/* NULL unless an index is created */
 } Request;
 
 /* ---------- names of jobs ---------- */
@@ -118,13 +118,10 @@ difference(const ZdmJob *job, const void *wanted)
 
 /* The index must get a name that nothing else has. */
 static void
-choose_index_name(Request *request)
+choose_index_name(Request *request, const IndexStmt *stmt)
 {
 	ZdmIndexSpec *spec = &request->spec;
-	IndexStmt  *stmt = request->stmt;
 
-	if (stmt == NULL)
-		return;
 	if (stmt->idxname == NULL)
 		spec->index_name = zdm_index_choose_name(stmt, RelationGetRelid(request->rel));
 	else if (!stmt->if_not_exists &&
@@ -136,13 +133,24 @@ choose_index_name(Request *request)
 				 errhint("Give the index another name, drop what has the name, or use IF NOT EXISTS.")));
 }
 
+static void
+check_step(void *arg)
+{
+	Request    *request = arg;
+	ZdmIndexSpec *spec = &request->spec;
+
+	choose_index_name(request, zdm_index_analyze_as_owner(request->stmt, request->rel, spec->definition,
+														  zdm_session_search_path(&spec->settings)));
+}
+
 static int64
 create_job(const char *name, void *arg)
 {
 	Request    *request = arg;
 	int64		job_id;
 
-	choose_index_name(request);
+	if (request->stmt)
+		zdm_statement_errors(check_step, request, request->spec.definition);
 	job_id = zdm_job_create(name, KIND, RelationGetRelid(request->rel), request->rel->rd_rel->relowner);
 	if (job_id != 0)
 		zdm_index_store(job_id, &request->spec);
@@ -165,19 +173,25 @@ submit(FunctionCallInfo fcinfo, Request *request)
 
 /* ---------- SQL functions ---------- */
 
-/* Analyze as the owner of the table, as the worker will. */
-static IndexStmt *
-analyze_as_owner(const IndexStmt *stmt, const Request *request)
+/* From the text of the definition to its table and its tree. */
+static void
+prepare_step(void *arg)
 {
-	ZdmBorrowedIdentity borrowed;
-	IndexStmt  *analyzed;
+	Request    *request = arg;
+	ZdmIndexSpec *spec = &request->spec;
+	IndexStmt  *stmt = zdm_index_parse(spec->definition);
 
-	zdm_identity_borrow(&borrowed, request->rel->rd_rel->relowner,
-						zdm_session_search_path(&request->spec.settings));
-	analyzed = zdm_index_analyze(stmt, RelationGetRelid(request->rel), request->spec.definition);
-	zdm_index_check_columns(analyzed, request->rel);
-	zdm_identity_give_back(&borrowed);
-	return analyzed;
+	spec->index_name = stmt->idxname;
+	spec->is_unique = stmt->unique;
+	request->rel = zdm_index_open_table(stmt->relation);
+	if (!stmt->relation->inh && request->rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot create an index on the partitioned table \"%s\" only",
+						RelationGetRelationName(request->rel)),
+				 errhint("Leave out ONLY: the partitions get theirs one by one, concurrently.")));
+	zdm_session_record(&spec->settings, index_settings, lengthof(index_settings));
+	request->stmt = stmt;
 }
 
 /* zdm.create_index(definition text, name text) */
@@ -185,23 +199,11 @@ Datum
 zdm_create_index(PG_FUNCTION_ARGS)
 {
 	Request		request = {.spec.action = ZDM_INDEX_CREATE};
-	IndexStmt  *stmt;
 
 	zdm_args_not_null(fcinfo, 0, "definition");
 	zdm_require_writable("zdm.create_index()");
 	request.spec.definition = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	stmt = zdm_index_parse(request.spec.definition);
-	request.spec.index_name = stmt->idxname;
-	request.spec.is_unique = stmt->unique;
-	request.rel = zdm_index_open_table(stmt->relation);
-	if (!stmt->relation->inh && request.rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot create an index on the partitioned table \"%s\" only",
-						RelationGetRelationName(request.rel)),
-				 errhint("Leave out ONLY: the partitions get theirs one by one, concurrently.")));
-	zdm_session_record(&request.spec.settings, index_settings, lengthof(index_settings));
-	request.stmt = analyze_as_owner(stmt, &request);
+	zdm_statement_errors(prepare_step, &request, request.spec.definition);
 	PG_RETURN_INT64(submit(fcinfo, &request));
 }
 

@@ -13,14 +13,10 @@
 #include "index/definition.h"
 #include "index/store.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "parser/parse_type.h"
 #include "parser/parse_utilcmd.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 
 /* Positions in errors are in the definition, not in the caller's statement. */
 static void
@@ -94,58 +90,6 @@ zdm_index_analyze(const IndexStmt *stmt, Oid table, const char *definition)
 	copy = transformIndexStmt(table, copy, definition);
 	end_context(&context);
 	return copy;
-}
-
-static Oid
-type_of_element(const IndexElem *elem, Relation rel)
-{
-	AttrNumber	attno;
-
-	if (elem->expr)
-		return exprType(elem->expr);
-	attno = get_attnum(RelationGetRelid(rel), elem->name);
-	if (attno == InvalidAttrNumber)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of table \"%s\" does not exist",
-						elem->name, RelationGetRelationName(rel)),
-				 errhint("Check the columns of the definition.")));
-	return get_atttype(RelationGetRelid(rel), attno);
-}
-
-/* As CREATE INDEX does it: after planning, which puts in the bodies of SQL functions. */
-static void
-check_immutable(const Node *expr, const char *what, const char *hint)
-{
-	if (expr && contain_mutable_functions((Node *) expression_planner((Expr *) copyObject(unconstify(Node *, expr)))))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("functions in %s must be marked IMMUTABLE", what),
-				 errhint("%s", hint)));
-}
-
-/*
- * Check of an analyzed tree what would otherwise be found only when the job
- * runs: access method, columns, operator classes, volatile expressions.
- */
-void
-zdm_index_check_columns(const IndexStmt *stmt, Relation rel)
-{
-	Oid			am = get_index_am_oid(stmt->accessMethod, false);
-	ListCell   *lc;
-
-	foreach(lc, stmt->indexParams)
-	{
-		IndexElem  *elem = lfirst_node(IndexElem, lc);
-
-		check_immutable(elem->expr, "index expression",
-						"What the expression gives for a row must depend on the row alone.");
-		(void) ResolveOpClass(elem->opclass, type_of_element(elem, rel), stmt->accessMethod, am);
-	}
-	check_immutable(stmt->whereClause, "index predicate",
-					"Which rows are in the index must depend on the rows alone.");
-	foreach(lc, stmt->indexIncludingParams)
-		(void) type_of_element(lfirst_node(IndexElem, lc), rel);
 }
 
 /*

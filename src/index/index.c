@@ -93,6 +93,7 @@ create_run(const ZdmJob *job)
 
 	zdm_run_init(&run->base, job, mcxt);
 	run->base.apply_settings = apply_settings;
+	zdm_lock_wait_init(&run->lock_wait, &run->base);
 	run->look_mcxt = AllocSetContextCreate(mcxt, "zdm index look", ALLOCSET_SMALL_SIZES);
 	run->leaves_total = 1;
 	MemoryContextSwitchTo(mcxt);
@@ -314,6 +315,7 @@ zdm_index_run(const ZdmJob *job)
 		run->leaves_done = run->leaves_total;
 	else
 		tidy(run);
+	zdm_lock_wait_over(&run->lock_wait);
 	zdm_index_say_phase(run, NULL, InvalidOid);
 	zdm_say_working(&run->base);
 	return run->base.outcome;

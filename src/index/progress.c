@@ -5,18 +5,15 @@
  * The worker is busy inside the statement, so what it has done is read from
  * the shared status of backends, where PostgreSQL keeps the figures of
  * pg_stat_progress_create_index.  Shown to all who may see the job, also when
- * they are not members of the worker's role; of others not more than
- * pg_stat_activity shows.
+ * they are not members of the worker's role.
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
 #include "commands/progress.h"
 #include "compat/compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 
 #define LIST_COLUMNS 8
@@ -73,46 +70,22 @@ progress_of(const PgBackendStatus *status)
 		(phase == &phases[PROGRESS_CREATEIDX_PHASE_BUILD] ? (blocks + tuples) / 2 : Max(blocks, tuples));
 }
 
-static const PgBackendStatus *
-find_backend(int pid)
-{
-	for (int i = 1; i <= pgstat_fetch_stat_numbackends(); i++)
-	{
-		LocalPgBackendStatus *entry = zdm_compat_local_beentry(i);
-
-		if (entry && entry->backendStatus.st_procpid == pid)
-			return &entry->backendStatus;
-	}
-	return NULL;
-}
-
-/* Shown to whom pg_stat_activity shows it. */
-static char *
-application_of(const PgBackendStatus *status)
-{
-	if (status == NULL || status->st_appname == NULL || status->st_appname[0] == '\0' ||
-		!(has_privs_of_role(GetUserId(), status->st_userid) ||
-		  has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS)))
-		return pstrdup("");
-	return psprintf(" (%s)", status->st_appname);
-}
-
-/* Whom a build waits for, as waiting_for shows it; NULL: nobody. */
+/*
+ * What a build waits for; NULL: for nothing.  For whom is known by the lock
+ * table: the process in the status is an innocent one when the transaction was
+ * prepared.
+ */
 static char *
 waiting_for(const PgBackendStatus *status)
 {
 	const int64 *param = status->st_progress_param;
 	const char *what = phase_of(status)->waits_for;
-	int			pid = (int) param[PROGRESS_WAITFOR_CURRENT_PID];
-	const PgBackendStatus *holder = pid != 0 ? find_backend(pid) : NULL;
+	int64		total = param[PROGRESS_WAITFOR_TOTAL];
 
-	if (what == NULL || param[PROGRESS_WAITFOR_TOTAL] == 0)
+	if (what == NULL || total == 0)
 		return NULL;
-	if (pid == 0)
-		return pstrdup(what);
-	return psprintf("%s: process %d%s, " INT64_FORMAT " of " INT64_FORMAT, what, pid,
-					application_of(holder),
-					param[PROGRESS_WAITFOR_DONE] + 1, param[PROGRESS_WAITFOR_TOTAL]);
+	return psprintf("%s (" INT64_FORMAT " of " INT64_FORMAT ")", what,
+					Min(param[PROGRESS_WAITFOR_DONE] + 1, total), total);
 }
 
 /*

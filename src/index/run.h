@@ -5,6 +5,7 @@
 #ifndef ZDM_INDEX_RUN_H
 #define ZDM_INDEX_RUN_H
 
+#include "ddl/wait.h"
 #include "index/store.h"
 #include "nodes/parsenodes.h"
 #include "run/txn.h"
@@ -16,6 +17,8 @@ typedef struct ZdmIndexRun
 	IndexStmt  *stmt;			/* raw tree of the definition; NULL unless
 								 * created */
 	bool		if_not_exists;	/* it says so */
+	ZdmLockWait lock_wait;		/* of the lock that a concurrent statement
+								 * begins with */
 	MemoryContext look_mcxt;	/* reset with every look */
 	List	   *parts;			/* ZdmIndexPart, as of the last look */
 	bool		is_partitioned; /* the table, as of the last look */

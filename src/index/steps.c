@@ -215,7 +215,33 @@ zdm_index_execute(ZdmIndexRun *run, const ZdmIndexStatement *statement, ZdmError
 	else
 		verdict = zdm_txn(&run->base, 0, execute_body, arg, error);
 	zdm_index_mark_end();
+	if (verdict != ZDM_ROWS_LOCKED && OidIsValid(run->lock_wait.told_relid))
+		zdm_lock_wait_over(&run->lock_wait);
 	return verdict;
+}
+
+/* The lock that a concurrent statement begins with was not to be had. */
+static void
+tell_of_lock(ZdmIndexRun *run, Oid table, ZdmError *error)
+{
+	ZdmLockTarget target = {table, ShareUpdateExclusiveLock};
+
+	zdm_lock_wait_note(&run->lock_wait, &target);
+	error->message = (char *)
+		zdm_run_ask(&run->base,
+					"SELECT format('%s on table %s: %s %s it', l.mode, $1::regclass,"
+					" CASE WHEN l.pid IS NULL THEN concat_ws(' ', 'prepared transaction',"
+					"  (SELECT x.gid FROM pg_prepared_xacts x JOIN pg_locks t ON t.transactionid = x.transaction"
+					"    WHERE t.pid IS NULL AND t.virtualtransaction = l.virtualtransaction LIMIT 1))"
+					" ELSE format('process %s (%s)', l.pid, coalesce(nullif(a.application_name, ''), a.backend_type)) END,"
+					" CASE WHEN l.granted THEN 'holds' ELSE 'waits for' END)"
+					" FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
+					" WHERE l.locktype = 'relation' AND l.relation = $1"
+					" AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+					" AND l.pid IS DISTINCT FROM pg_backend_pid()"
+					" AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')"
+					" ORDER BY l.granted DESC, l.waitstart LIMIT 1",
+					table, error->message);
 }
 
 /*
@@ -228,18 +254,7 @@ zdm_index_try_again(ZdmIndexRun *run, Oid table, ZdmVerdict verdict, ZdmError *e
 	if (run->base.ended)
 		return false;
 	if (verdict == ZDM_ROWS_LOCKED)
-		error->message = (char *)
-			zdm_run_ask(&run->base,
-						"SELECT format('%s on table %s: process %s (%s) %s it', l.mode, $1::regclass, l.pid,"
-						" coalesce(nullif(a.application_name, ''), a.backend_type),"
-						" CASE WHEN l.granted THEN 'holds' ELSE 'waits for' END)"
-						" FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)"
-						" WHERE l.locktype = 'relation' AND l.relation = $1"
-						" AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-						" AND l.pid <> pg_backend_pid()"
-						" AND l.mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock')"
-						" ORDER BY l.granted DESC, l.waitstart LIMIT 1",
-						table, error->message);
+		tell_of_lock(run, table, error);
 	return zdm_verdict_try_again(&run->base, table, verdict, error);
 }
 

@@ -10,6 +10,85 @@ COMMENT ON FUNCTION zdm.may_see(boolean, oid, text) IS
 COMMENT ON FUNCTION zdm.owner_name(boolean, oid, text) IS
     'Internal: name that the owner of a job has now.';
 
+-- First: what the others say a job waits for is who is in its way here.
+CREATE VIEW zdm.blockers WITH (security_barrier) AS
+WITH locks AS MATERIALIZED (
+       SELECT * FROM pg_catalog.pg_locks),
+     holders AS (
+       -- of the relation that a job would lock
+       SELECT w.job_id, w.relation, w.mode AS wanted_mode, h.pid, h.virtualtransaction
+         FROM zdm.lock_wait w
+         JOIN zdm.workers k ON k.job_id = w.job_id AND k.database = pg_catalog.current_database()
+         JOIN zdm.job j ON j.job_id = w.job_id
+         JOIN locks h ON h.locktype = 'relation' AND h.relation = w.relation AND h.granted
+              AND h.database = j.database_id AND h.mode = ANY (w.conflicts_with) AND h.pid IS DISTINCT FROM k.pid
+       UNION
+       -- the transaction whose end a job waits for, with what is being done concurrently on one table
+       SELECT k.job_id,
+              (SELECT min(o.relation::bigint)::oid FROM locks o JOIN pg_catalog.pg_class t ON t.oid = o.relation
+                WHERE o.pid = k.pid AND o.mode = 'ShareUpdateExclusiveLock' AND t.relkind IN ('r', 'm', 'p')),
+              NULL, h.pid, h.virtualtransaction
+         FROM zdm.workers k
+         JOIN locks w ON w.pid = k.pid AND NOT w.granted AND w.locktype IN ('transactionid', 'virtualxid')
+         JOIN locks h ON h.granted AND h.locktype = w.locktype
+              AND (h.transactionid = w.transactionid OR h.virtualxid = w.virtualxid)
+        WHERE k.database = pg_catalog.current_database())
+SELECT j.job_id,
+       j.name AS job_name,
+       CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) END AS relation,
+       h.wanted_mode,
+       h.pid,
+       coalesce(a.usename, p.owner) AS role,
+       a.application_name,
+       CASE WHEN h.pid IS NULL THEN pg_catalog.concat_ws(' ', 'prepared transaction', p.gid) ELSE a.state END AS state,
+       m.mode AS held_mode,
+       pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared) AS transaction_age,
+       a.wait_event_type,
+       a.wait_event,
+       pg_catalog.left(a.query, 200) AS query
+  FROM holders h
+  JOIN zdm.job j USING (job_id)
+  LEFT JOIN pg_catalog.pg_class c ON c.oid = h.relation
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid
+  LEFT JOIN LATERAL (SELECT x.gid, x.owner, x.prepared
+                       FROM locks t
+                       JOIN pg_catalog.pg_prepared_xacts x ON x.transaction = t.transactionid
+                      WHERE h.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'
+                        AND t.virtualtransaction = h.virtualtransaction
+                      LIMIT 1) p ON true
+  LEFT JOIN LATERAL (SELECT l.mode
+                       FROM locks l
+                      WHERE l.locktype = 'relation' AND l.relation = h.relation AND l.database = j.database_id AND l.granted
+                        AND l.pid IS NOT DISTINCT FROM h.pid AND l.virtualtransaction = h.virtualtransaction
+                      ORDER BY pg_catalog.array_position(
+                            ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock',
+                                  'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'], l.mode) DESC
+                      LIMIT 1) m ON true
+ WHERE j.state = 'running'
+   AND zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+
+GRANT SELECT ON zdm.blockers TO PUBLIC;
+
+-- Its body is parsed here: whoever reads a view needs no right on the schema for it.
+CREATE FUNCTION zdm.blocker_of(job bigint) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN (SELECT CASE WHEN b.pid IS NULL THEN b.state
+                        ELSE pg_catalog.format('process %s%s', b.pid, ' (' || nullif(b.application_name, '') || ')') END
+              FROM zdm.blockers b WHERE b.job_id = job ORDER BY b.transaction_age DESC NULLS LAST LIMIT 1);
+GRANT EXECUTE ON FUNCTION zdm.blocker_of(bigint) TO PUBLIC;
+COMMENT ON FUNCTION zdm.blocker_of(bigint) IS
+    'Internal: who is in the way of a job, by zdm.blockers, in words; NULL when nobody is.';
+
+-- What a concurrent statement waits for inside; it says so itself, but for a drop.
+CREATE FUNCTION zdm.awaits(job bigint, build text, at_work boolean) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN build IS NOT NULL THEN pg_catalog.concat_ws(': ', build, zdm.blocker_of(job))
+                WHEN at_work THEN 'the end of a transaction: ' || zdm.blocker_of(job) END;
+GRANT EXECUTE ON FUNCTION zdm.awaits(bigint, text, boolean) TO PUBLIC;
+COMMENT ON FUNCTION zdm.awaits(bigint, text, boolean) IS
+    'Internal: what a job waits for while it executes a statement concurrently; build: as its progress has it.';
+
 CREATE VIEW zdm.jobs WITH (security_barrier) AS
 SELECT j.job_id,
        j.name,
@@ -30,7 +109,9 @@ SELECT j.job_id,
             END AS rows_per_second,
        CASE WHEN j.state = 'running' AND w.pid IS NOT NULL AND coalesce(c.seconds_left, v.seconds_left) >= 0 THEN
                  pg_catalog.make_interval(secs => pg_catalog.round(coalesce(c.seconds_left, v.seconds_left))) END AS eta,
-       CASE WHEN j.state NOT IN ('queued', 'running') OR w.pid IS NOT NULL THEN coalesce(j.waiting_for, b.waiting_for)
+       CASE WHEN j.state NOT IN ('queued', 'running') OR w.pid IS NOT NULL THEN
+                 coalesce(j.waiting_for, zdm.awaits(j.job_id, b.waiting_for,
+                                                    b.pid IS NULL AND (x.phase IS NOT NULL OR j.kind = 'ddl')))
             WHEN NOT zdm.is_local(j.cluster_id, j.database_id) THEN
                  pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database (restore, copy or upgrade)', j.job_id)
             WHEN pg_catalog.pg_is_in_recovery() THEN 'the primary: this is a standby'
@@ -170,37 +251,6 @@ SELECT j.job_id,
   JOIN zdm.ddl d USING (job_id)
  WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
-CREATE VIEW zdm.blockers WITH (security_barrier) AS
-SELECT j.job_id,
-       j.name AS job_name,
-       pg_catalog.format('%I.%I', n.nspname, c.relname) AS relation,
-       w.mode AS wanted_mode,
-       l.pid,
-       coalesce(a.usename, p.owner) AS role,
-       a.application_name,
-       CASE WHEN l.pid IS NULL THEN 'prepared transaction ' || p.gid ELSE a.state END AS state,
-       l.mode AS held_mode,
-       pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared) AS transaction_age,
-       a.wait_event_type,
-       a.wait_event,
-       pg_catalog.left(a.query, 200) AS query
-  FROM zdm.lock_wait w
-  JOIN zdm.job j USING (job_id)
-  JOIN zdm.workers k ON k.job_id = j.job_id AND k.database = pg_catalog.current_database()
-  JOIN pg_catalog.pg_locks l ON l.locktype = 'relation' AND l.relation = w.relation AND l.granted
-       AND l.database = j.database_id AND l.mode = ANY (w.conflicts_with) AND l.pid IS DISTINCT FROM k.pid
-  LEFT JOIN pg_catalog.pg_class c ON c.oid = w.relation
-  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-  LEFT JOIN LATERAL (SELECT x.gid, x.owner, x.prepared
-                       FROM pg_catalog.pg_locks t
-                       JOIN pg_catalog.pg_prepared_xacts x ON x.transaction = t.transactionid
-                      WHERE l.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'
-                        AND t.virtualtransaction = l.virtualtransaction
-                      LIMIT 1) p ON true
- WHERE j.state = 'running'
-   AND zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
-
 CREATE VIEW zdm.quarantine WITH (security_barrier) AS
 SELECT q.job_id,
        j.name AS job_name,
@@ -233,7 +283,8 @@ SELECT j.job_id,
        CASE WHEN j.state = 'done' THEN 100
             ELSE least(99, pg_catalog.round((100 * (x.leaves_done + coalesce(b.progress, 0))
                                              / greatest(x.leaves_total, 1))::numeric, 1)) END::float8 AS percent,
-       coalesce(b.waiting_for, j.waiting_for) AS waiting_for,
+       CASE WHEN b.waiting_for IS NULL AND j.waiting_for IS NOT NULL THEN j.waiting_for
+            ELSE zdm.awaits(j.job_id, b.waiting_for, b.pid IS NULL AND x.phase IS NOT NULL) END AS waiting_for,
        w.pid
   FROM zdm.job j
   JOIN zdm.index_job x USING (job_id)
@@ -255,7 +306,7 @@ SELECT e.event_id,
 
 GRANT EXECUTE ON FUNCTION zdm.is_local(text, oid), zdm.may_see(boolean, oid, text), zdm.owner_name(boolean, oid, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION zdm.list_workers() TO PUBLIC;
-GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.validations, zdm.statements, zdm.blockers, zdm.indexes, zdm.steps, zdm.quarantine,
+GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.validations, zdm.statements, zdm.indexes, zdm.steps, zdm.quarantine,
     zdm.events, zdm.workers TO PUBLIC;
 
 COMMENT ON VIEW zdm.jobs IS 'One row per job: state, progress, and what holds it back.';
@@ -356,16 +407,16 @@ COMMENT ON COLUMN zdm.statements.executed_at IS 'When it was executed';
 COMMENT ON COLUMN zdm.statements.deadline IS 'How long it tries to get its locks, NULL: zdm.ddl_deadline, 0: for ever';
 COMMENT ON COLUMN zdm.statements.settings IS 'Settings at submit that decide what the statement means: name, value, name, value...';
 
-COMMENT ON VIEW zdm.blockers IS 'Who holds locks that running jobs wait for, now. Columns on other sessions are empty for those who may not see them in pg_stat_activity.';
+COMMENT ON VIEW zdm.blockers IS 'Who is in the way of running jobs, now, one row per process and relation: who holds a lock that a job wants, or is in the transaction whose end it waits for. Columns on other sessions are empty for those who may not see them in pg_stat_activity.';
 COMMENT ON COLUMN zdm.blockers.job_id IS 'Id of the job that waits';
 COMMENT ON COLUMN zdm.blockers.job_name IS 'Name of the job that waits';
-COMMENT ON COLUMN zdm.blockers.relation IS 'Relation that it wants to lock';
-COMMENT ON COLUMN zdm.blockers.wanted_mode IS 'Mode in which it wants to lock it';
+COMMENT ON COLUMN zdm.blockers.relation IS 'Relation that it wants to lock, or on which it executes a statement concurrently';
+COMMENT ON COLUMN zdm.blockers.wanted_mode IS 'Mode in which it wants to lock it; NULL when it waits for the end of the transaction, as the build of an index does';
 COMMENT ON COLUMN zdm.blockers.pid IS 'Process that is in the way; NULL for a prepared transaction';
 COMMENT ON COLUMN zdm.blockers.role IS 'Its role';
 COMMENT ON COLUMN zdm.blockers.application_name IS 'Its application_name';
-COMMENT ON COLUMN zdm.blockers.state IS 'Its state, as in pg_stat_activity';
-COMMENT ON COLUMN zdm.blockers.held_mode IS 'Mode in which it has locked the relation';
+COMMENT ON COLUMN zdm.blockers.state IS 'Its state, as in pg_stat_activity; of a prepared transaction, these words and its gid';
+COMMENT ON COLUMN zdm.blockers.held_mode IS 'Strongest mode in which it has locked the relation; NULL when it has not, as one with an old snapshot';
 COMMENT ON COLUMN zdm.blockers.transaction_age IS 'Age of its transaction';
 COMMENT ON COLUMN zdm.blockers.wait_event_type IS 'What kind of event it waits for itself';
 COMMENT ON COLUMN zdm.blockers.wait_event IS 'What it waits for itself';

@@ -207,8 +207,7 @@ create_job(const char *name, void *arg)
 	const ZdmRecipe *recipe = request->recipe;
 	int64		job_id;
 
-	if (recipe->check)
-		recipe->check(request->rel, recipe->object);
+	zdm_plan_check(request->rel, recipe);
 	zdm_recipe_estimate(request->rel, request->recipe);
 	job_id = zdm_job_create(name, KIND, RelationGetRelid(request->rel), request->rel->rd_rel->relowner);
 	if (job_id != 0)
@@ -243,8 +242,7 @@ submit(FunctionCallInfo fcinfo, int name_argno, Relation rel, ZdmRecipe *recipe)
 		(void) zdm_submit(name, KIND, differs, create_job, &request);
 	else
 	{
-		if (recipe->check)
-			recipe->check(rel, recipe->object);
+		zdm_plan_check(rel, recipe);
 		zdm_recipe_preview(rel, recipe);
 	}
 	relation_close(rel, NoLock);

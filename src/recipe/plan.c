@@ -15,14 +15,19 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/sysattr.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "compat/constraint.h"
 #include "commands/defrem.h"
 #include "constraint/facts.h"
+#include "explain/explain.h"
+#include "index/definition.h"
 #include "lib/stringinfo.h"
 #include "recipe/expression.h"
 #include "recipe/plan.h"
@@ -72,9 +77,9 @@ add_step(ZdmRecipe *recipe, ZdmStepKind kind, const char *object, char *statemen
 
 /* To be checked when the recipe is new: a repeated call finds its job. */
 static void
-require(ZdmRecipe *recipe, const char *object, void (*check) (Relation rel, const char *object))
+require(ZdmRecipe *recipe, const void *checked, void (*check) (Relation rel, const void *checked))
 {
-	recipe->object = object;
+	recipe->checked = checked;
 	recipe->check = check;
 }
 
@@ -119,8 +124,10 @@ check_columns(Relation rel, List *columns)
 
 /* checks of a new recipe */
 static void
-check_name_is_free(Relation rel, const char *name)
+check_name_is_free(Relation rel, const void *checked)
 {
+	const char *name = checked;
+
 	if (OidIsValid(get_relation_constraint_oid(RelationGetRelid(rel), name, true)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -129,8 +136,10 @@ check_name_is_free(Relation rel, const char *name)
 }
 
 static void
-check_index_name_is_free(Relation rel, const char *name)
+check_index_name_is_free(Relation rel, const void *checked)
 {
+	const char *name = checked;
+
 	check_name_is_free(rel, name);
 	if (OidIsValid(get_relname_relid(name, RelationGetNamespace(rel))))
 		ereport(ERROR,
@@ -141,8 +150,9 @@ check_index_name_is_free(Relation rel, const char *name)
 }
 
 static void
-check_droppable(Relation rel, const char *name)
+check_droppable(Relation rel, const void *checked)
 {
+	const char *name = checked;
 	Oid			oid = get_relation_constraint_oid(RelationGetRelid(rel), name, true);
 	HeapTuple	tuple = SearchSysCache1(CONSTROID, ObjectIdGetDatum(oid));
 
@@ -358,33 +368,9 @@ foreign_key_clause(const ZdmForeignKeyClause *clause)
 	return buf.data;
 }
 
-static bool
-has_unique_index(Relation referenced, List *columns)
-{
-	ListCell   *lc;
-
-	foreach(lc, RelationGetIndexList(referenced))
-	{
-		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(lfirst_oid(lc)));
-		Form_pg_index index = HeapTupleIsValid(tuple) ? (Form_pg_index) GETSTRUCT(tuple) : NULL;
-		bool		fits = index && index->indisunique && index->indisvalid && index->indimmediate &&
-		index->indnkeyatts == list_length(columns) && heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
-
-		for (int i = 0; fits && i < index->indnkeyatts; i++)
-			fits = index->indkey.values[i] > 0 &&
-				is_among(columns, get_attname(RelationGetRelid(referenced), index->indkey.values[i], false));
-		if (index)
-			ReleaseSysCache(tuple);
-		if (fits)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Errors with UNDEFINED_COLUMN, INVALID_FOREIGN_KEY unless the referenced
- * table has the key that the clause names; what else PostgreSQL finds, as
- * types that cannot be compared, makes the first step fail.
+ * table has the key that the clause names.
  */
 void
 zdm_plan_check_referenced(Relation referenced, const ZdmForeignKeyClause *clause)
@@ -405,12 +391,21 @@ zdm_plan_check_referenced(Relation referenced, const ZdmForeignKeyClause *clause
 				 errmsg("%d columns cannot refer to %d columns of table %s", list_length(clause->columns), nkeys,
 						table_name(referenced)),
 				 errhint("Name as many columns as the referenced key has, in its order.")));
-	if (clause->referenced_columns && !has_unique_index(referenced, clause->referenced_columns))
+	if (clause->referenced_columns && !zdm_foreign_key_can_refer(referenced, clause->referenced_columns))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_FOREIGN_KEY),
 				 errmsg("columns (%s) of table %s have no primary key or unique constraint",
 						join(clause->referenced_columns, ", ", true), table_name(referenced)),
 				 errhint("Add one with zdm.add_unique() first.")));
+}
+
+static void
+check_foreign_key(Relation rel, const void *checked)
+{
+	const ZdmForeignKeyClause *clause = checked;
+
+	check_name_is_free(rel, clause->name);
+	zdm_foreign_key_check(rel, clause);
 }
 
 /* FOREIGN KEY: NOT VALID, then validated. */
@@ -420,20 +415,24 @@ zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause, const 
 	char	   *columns = join(clause->columns, "_", false);
 	char	   *chosen = name ? pstrdup(name) : choose_constraint_name(rel, NULL, columns, "fkey");
 	char	   *text = foreign_key_clause(clause);
+	ZdmForeignKeyClause *named = palloc(sizeof(ZdmForeignKeyClause));
 	ZdmRecipe  *recipe;
 
 	check_columns(rel, clause->columns);
 	if (!ZDM_FOREIGN_KEY_NOT_VALID_ON_PARTITIONED)
 		refuse_partitioned(rel, "a foreign key", "Before PostgreSQL 18 it cannot be NOT VALID there: add it to each partition.");
 	recipe = make_recipe("add_foreign_key", rel, columns, psprintf("%s: %s", or_default(name), text));
-	require(recipe, chosen, check_name_is_free);
+	*named = *clause;
+	named->name = chosen;
+	require(recipe, named, check_foreign_key);
 	add_validated(recipe, rel, chosen, text, LOCK_FOREIGN_KEY);
 	return recipe;
 }
 
 /*
- * NOT NULL, proved by a CHECK that is dropped at the end.  One that is there
- * and NOT VALID is validated.
+ * NOT NULL, proved by a CHECK: by one of the user's that is there and valid, or
+ * by one that is dropped at the end.  A NOT NULL that is there and NOT VALID is
+ * validated.
  */
 ZdmRecipe *
 zdm_plan_set_not_null(Relation rel, const char *column)
@@ -441,7 +440,7 @@ zdm_plan_set_not_null(Relation rel, const char *column)
 	Form_pg_attribute att = find_column(rel, column);
 	ZdmRecipe  *recipe = make_recipe("set_not_null", rel, column, pstrdup(column));
 	char	   *there = zdm_compat_invalid_not_null(rel, att->attnum);
-	char	   *proof;
+	char	   *proof = NULL;
 
 	if (there)
 	{
@@ -454,12 +453,14 @@ zdm_plan_set_not_null(Relation rel, const char *column)
 				(errmsg("column \"%s\" of table %s is already NOT NULL", column, table_name(rel))));
 		return recipe;
 	}
-	proof = add_not_null_proof(recipe, rel, column);
+	if (!zdm_explain_has_no_nulls(RelationGetRelid(rel), column))
+		proof = add_not_null_proof(recipe, rel, column);
 	add_step(recipe, ZDM_STEP_DDL, column,
 			 psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", table_name(rel), quote_identifier(column)),
 			 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
 			 LOCK_STRONG);
-	drop_proof(recipe, rel, proof);
+	if (proof)
+		drop_proof(recipe, rel, proof);
 	return recipe;
 }
 
@@ -483,7 +484,7 @@ zdm_plan_add_unique(Relation rel, List *columns, const char *name)
 }
 
 static void
-check_primary_key(Relation rel, const char *name)
+check_primary_key(Relation rel, const void *checked)
 {
 	Oid			constraint = InvalidOid;
 
@@ -493,23 +494,27 @@ check_primary_key(Relation rel, const char *name)
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("table %s has a primary key already", table_name(rel)),
 				 errhint("Drop that one first, or use zdm.add_unique().")));
-	check_index_name_is_free(rel, name);
+	check_index_name_is_free(rel, checked);
 }
 
 /*
  * What a column of a primary key needs before the key can be added without a
- * scan.  Returns the name of a proof that is to be dropped afterwards, NULL
- * when there is none.
+ * scan: a proof is added to proofs, to be dropped afterwards.  True when the
+ * key makes the column NOT NULL.
  */
-static char *
-add_key_column(ZdmRecipe *recipe, Relation rel, const char *column)
+static bool
+add_key_column(ZdmRecipe *recipe, Relation rel, const char *column, List **proofs)
 {
 	Form_pg_attribute att = find_column(rel, column);
 	char	   *there = zdm_compat_invalid_not_null(rel, att->attnum);
 
 	if (there)
 		add_validation(recipe, rel, there);
-	return att->attnotnull ? NULL : add_not_null_proof(recipe, rel, column);
+	if (att->attnotnull)
+		return false;
+	if (!zdm_explain_has_no_nulls(RelationGetRelid(rel), column))
+		*proofs = lappend(*proofs, add_not_null_proof(recipe, rel, column));
+	return true;
 }
 
 /* PRIMARY KEY, by proofs and an index that is built concurrently. */
@@ -529,12 +534,8 @@ zdm_plan_add_primary_key(Relation rel, List *columns, const char *name)
 	require(recipe, chosen, check_primary_key);
 	foreach(lc, columns)
 	{
-		char	   *proof = add_key_column(recipe, rel, lfirst(lc));
-
-		if (proof == NULL)
-			continue;
-		nullable = lappend(nullable, lfirst(lc));
-		proofs = lappend(proofs, proof);
+		if (add_key_column(recipe, rel, lfirst(lc), &proofs))
+			nullable = lappend(nullable, lfirst(lc));
 	}
 	add_index(recipe, rel, columns, chosen);
 	use_index(recipe, rel, chosen, "PRIMARY KEY", nullable);
@@ -556,6 +557,71 @@ zdm_plan_drop_constraint(Relation rel, const char *name)
 	return recipe;
 }
 
+static bool
+is_key_column(Relation rel, AttrNumber attno, IndexAttrBitmapKind kind)
+{
+	Oid			constraint;
+	Bitmapset  *columns = kind == INDEX_ATTR_BITMAP_PRIMARY_KEY ?
+	get_primary_key_attnos(RelationGetRelid(rel), true, &constraint) : RelationGetIndexAttrBitmap(rel, kind);
+
+	return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, columns);
+}
+
+/* Of the table, or of a child, whose column goes along. */
+static void
+check_column_nullable(Relation rel, const char *column)
+{
+	AttrNumber	attno = get_attnum(RelationGetRelid(rel), column);
+
+	if (attno == InvalidAttrNumber || !TupleDescAttr(RelationGetDescr(rel), attno - 1)->attnotnull)
+		return;
+	if (TupleDescAttr(RelationGetDescr(rel), attno - 1)->attidentity)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("column \"%s\" of relation \"%s\" is an identity column", column, RelationGetRelationName(rel)),
+				 errhint("Use ALTER TABLE ... ALTER COLUMN ... DROP IDENTITY first, with zdm.execute_ddl().")));
+	if (is_key_column(rel, attno, INDEX_ATTR_BITMAP_PRIMARY_KEY))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" is in a primary key", column),
+				 errhint("Drop the primary key of table %s first, with zdm.drop_constraint().", table_name(rel))));
+	if (is_key_column(rel, attno, INDEX_ATTR_BITMAP_IDENTITY_KEY))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" is in index used as replica identity", column),
+				 errhint("Choose another one first, with ALTER TABLE %s REPLICA IDENTITY.", table_name(rel))));
+}
+
+static void
+check_parent_nullable(Relation rel, const char *column)
+{
+	Relation	parent = relation_open(get_partition_parent(RelationGetRelid(rel), false), AccessShareLock);
+
+	if (find_column(parent, column)->attnotnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("column \"%s\" is marked NOT NULL in parent table", column),
+				 errhint("Use zdm.drop_not_null() on table %s: its partitions go along.", table_name(parent))));
+	relation_close(parent, NoLock);
+}
+
+static void
+check_nullable(Relation rel, const void *checked)
+{
+	const char *column = checked;
+	ListCell   *lc;
+
+	if (rel->rd_rel->relispartition)
+		check_parent_nullable(rel, column);
+	foreach(lc, find_all_inheritors(RelationGetRelid(rel), AccessShareLock, NULL))
+	{
+		Relation	member = relation_open(lfirst_oid(lc), NoLock);
+
+		check_column_nullable(member, column);
+		relation_close(member, NoLock);
+	}
+}
+
 /* The inverse of zdm_plan_set_not_null(). */
 ZdmRecipe *
 zdm_plan_drop_not_null(Relation rel, const char *column)
@@ -564,13 +630,37 @@ zdm_plan_drop_not_null(Relation rel, const char *column)
 	ZdmRecipe  *recipe = make_recipe("drop_not_null", rel, column, pstrdup(column));
 
 	if (!att->attnotnull)
+	{
 		ereport(NOTICE,
 				(errmsg("column \"%s\" of table %s is not NOT NULL", column, table_name(rel))));
-	else
-		add_step(recipe, ZDM_STEP_DDL, column,
-				 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
-				 NULL, LOCK_STRONG);
+		return recipe;
+	}
+	require(recipe, column, check_nullable);
+	add_step(recipe, ZDM_STEP_DDL, column,
+			 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
+			 NULL, LOCK_STRONG);
 	return recipe;
+}
+
+/*
+ * Errors when a new recipe would fail, as far as that can be told: what it
+ * requires, and what PostgreSQL would say of its index.
+ */
+void
+zdm_plan_check(Relation rel, const ZdmRecipe *recipe)
+{
+	ListCell   *lc;
+
+	if (recipe->check)
+		recipe->check(rel, recipe->checked);
+	foreach(lc, recipe->steps)
+	{
+		const ZdmStep *step = lfirst(lc);
+
+		if (step->kind == ZDM_STEP_INDEX)
+			(void) zdm_index_analyze_as_owner(zdm_index_parse(step->statement), rel, step->statement,
+											  "pg_catalog, pg_temp");
+	}
 }
 
 /* The constraint that a recipe adds; NULL when it adds none. */

@@ -16,6 +16,7 @@ typedef struct ZdmForeignKeyClause
 	const char *on_update;
 	bool		match_full;
 	const char *deferral;
+	const char *name;			/* of the constraint, once one is chosen */
 } ZdmForeignKeyClause;
 
 /*
@@ -34,7 +35,11 @@ extern ZdmRecipe *zdm_plan_add_primary_key(Relation rel, List *columns, const ch
 extern ZdmRecipe *zdm_plan_drop_constraint(Relation rel, const char *name);
 extern ZdmRecipe *zdm_plan_drop_not_null(Relation rel, const char *column);
 
-
+extern void zdm_plan_check(Relation rel, const ZdmRecipe *recipe);
 extern bool zdm_plan_holds(Relation rel, const ZdmRecipe *recipe);
+
+/* foreign_key.c */
+extern bool zdm_foreign_key_can_refer(Relation referenced, const List *columns);
+extern void zdm_foreign_key_check(Relation rel, const ZdmForeignKeyClause *clause);
 
 #endif							/* ZDM_RECIPE_PLAN_H */

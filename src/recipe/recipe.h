@@ -41,8 +41,8 @@ typedef struct ZdmRecipe
 								 * partitions */
 
 	/* what must hold when it begins: an error otherwise; may be NULL */
-	const char *object;
-	void		(*check) (Relation rel, const char *object);
+	const void *checked;
+	void		(*check) (Relation rel, const void *checked);
 } ZdmRecipe;
 
 #endif							/* ZDM_RECIPE_RECIPE_H */

@@ -10,11 +10,12 @@
 
 #include <math.h>
 
-#include "run/pause.h"
+#include "core/clock.h"
 #include "core/identity.h"
 #include "core/settings.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "run/pause.h"
 #include "storage/latch.h"
 #include "throttle/contention.h"
 #include "utils/wait_event.h"
@@ -53,7 +54,6 @@ bool
 zdm_pause(ZdmRun *run, double ms)
 {
 	instr_time	start;
-	instr_time	now;
 	double		passed = 0;
 	double		orders_at = ORDERS_MS;
 
@@ -66,9 +66,7 @@ zdm_pause(ZdmRun *run, double ms)
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 (long) ceil(Min(ms - passed, SLICE_MS)), PG_WAIT_EXTENSION);
 		ResetLatch(MyLatch);
-		INSTR_TIME_SET_CURRENT(now);
-		INSTR_TIME_SUBTRACT(now, start);
-		passed = INSTR_TIME_GET_MILLISEC(now);
+		passed = zdm_ms_since(start);
 		if (passed >= orders_at)
 		{
 			zdm_pause_read_orders(run);

@@ -14,8 +14,8 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "core/clock.h"
 #include "core/settings.h"
-#include "portability/instr_time.h"
 #include "postmaster/walwriter.h"
 #include "throttle/wal_flush.h"
 
@@ -29,16 +29,6 @@ static XLogRecPtr flushed_seen; /* up to where WAL was on disk */
 static instr_time others_at;	/* when somebody was seen to commit */
 static instr_time flush_end;	/* of the last flush of ours */
 static double flush_ms;			/* what it took */
-
-static double
-ms_since(instr_time start)
-{
-	instr_time	now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_MILLISEC(now);
-}
 
 /*
  * Another process has flushed up to here: the WAL writer, if it was as much as
@@ -61,7 +51,7 @@ flush_whole_pages(void)
 	INSTR_TIME_SET_CURRENT(start);
 	XLogFlush(XactLastRecEnd - XactLastRecEnd % XLOG_BLCKSZ);
 	INSTR_TIME_SET_CURRENT(flush_end);
-	flush_ms = ms_since(start);
+	flush_ms = zdm_ms_since(start);
 	flushed_seen = GetFlushRecPtr(NULL);
 }
 
@@ -73,8 +63,8 @@ flush_beyond(uint64 bytes)
 	if (flushed != flushed_seen)
 		see_flush(flushed);
 	if (XactLastRecEnd > flushed + bytes &&
-		ms_since(others_at) < OTHERS_MS &&
-		ms_since(flush_end) >= flush_ms * (FLUSH_TIME_DIVISOR - 1))
+		zdm_ms_since(others_at) < OTHERS_MS &&
+		zdm_ms_since(flush_end) >= flush_ms * (FLUSH_TIME_DIVISOR - 1))
 		flush_whole_pages();
 }
 

@@ -8,3 +8,186 @@ ALTER TABLE zdm.backfill ADD COLUMN column_numbers int[];
 COMMENT ON COLUMN zdm.backfill.columns_of IS 'OID of the table whose columns the next two are; another one after a restore, where they do not hold';
 COMMENT ON COLUMN zdm.backfill.column_names IS 'Columns that the clauses are about, by their names at submit';
 COMMENT ON COLUMN zdm.backfill.column_numbers IS 'The same by their numbers, which a rename does not change';
+-- Who is in the way: one row per process, and the transactions that concurrent builds wait for.
+
+CREATE OR REPLACE VIEW zdm.blockers WITH (security_barrier) AS
+WITH locks AS MATERIALIZED (
+       SELECT * FROM pg_catalog.pg_locks),
+     holders AS (
+       -- of the relation that a job would lock
+       SELECT w.job_id, w.relation, w.mode AS wanted_mode, h.pid, h.virtualtransaction
+         FROM zdm.lock_wait w
+         JOIN zdm.workers k ON k.job_id = w.job_id AND k.database = pg_catalog.current_database()
+         JOIN zdm.job j ON j.job_id = w.job_id
+         JOIN locks h ON h.locktype = 'relation' AND h.relation = w.relation AND h.granted
+              AND h.database = j.database_id AND h.mode = ANY (w.conflicts_with) AND h.pid IS DISTINCT FROM k.pid
+       UNION
+       -- the transaction whose end a job waits for, with what is being done concurrently on one table
+       SELECT k.job_id,
+              (SELECT min(o.relation::bigint)::oid FROM locks o JOIN pg_catalog.pg_class t ON t.oid = o.relation
+                WHERE o.pid = k.pid AND o.mode = 'ShareUpdateExclusiveLock' AND t.relkind IN ('r', 'm', 'p')),
+              NULL, h.pid, h.virtualtransaction
+         FROM zdm.workers k
+         JOIN locks w ON w.pid = k.pid AND NOT w.granted AND w.locktype IN ('transactionid', 'virtualxid')
+         JOIN locks h ON h.granted AND h.locktype = w.locktype
+              AND (h.transactionid = w.transactionid OR h.virtualxid = w.virtualxid)
+        WHERE k.database = pg_catalog.current_database())
+SELECT j.job_id,
+       j.name AS job_name,
+       CASE WHEN c.oid IS NOT NULL THEN pg_catalog.format('%I.%I', n.nspname, c.relname) END AS relation,
+       h.wanted_mode,
+       h.pid,
+       coalesce(a.usename, p.owner) AS role,
+       a.application_name,
+       CASE WHEN h.pid IS NULL THEN pg_catalog.concat_ws(' ', 'prepared transaction', p.gid) ELSE a.state END AS state,
+       m.mode AS held_mode,
+       pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared) AS transaction_age,
+       a.wait_event_type,
+       a.wait_event,
+       pg_catalog.left(a.query, 200) AS query
+  FROM holders h
+  JOIN zdm.job j USING (job_id)
+  LEFT JOIN pg_catalog.pg_class c ON c.oid = h.relation
+  LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = h.pid
+  LEFT JOIN LATERAL (SELECT x.gid, x.owner, x.prepared
+                       FROM locks t
+                       JOIN pg_catalog.pg_prepared_xacts x ON x.transaction = t.transactionid
+                      WHERE h.pid IS NULL AND t.pid IS NULL AND t.locktype = 'transactionid'
+                        AND t.virtualtransaction = h.virtualtransaction
+                      LIMIT 1) p ON true
+  LEFT JOIN LATERAL (SELECT l.mode
+                       FROM locks l
+                      WHERE l.locktype = 'relation' AND l.relation = h.relation AND l.database = j.database_id AND l.granted
+                        AND l.pid IS NOT DISTINCT FROM h.pid AND l.virtualtransaction = h.virtualtransaction
+                      ORDER BY pg_catalog.array_position(
+                            ARRAY['AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock',
+                                  'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'], l.mode) DESC
+                      LIMIT 1) m ON true
+ WHERE j.state = 'running'
+   AND zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+
+-- Its body is parsed here: whoever reads a view needs no right on the schema for it.
+CREATE FUNCTION zdm.blocker_of(job bigint) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN (SELECT CASE WHEN b.pid IS NULL THEN b.state
+                        ELSE pg_catalog.format('process %s%s', b.pid, ' (' || nullif(b.application_name, '') || ')') END
+              FROM zdm.blockers b WHERE b.job_id = job ORDER BY b.transaction_age DESC NULLS LAST LIMIT 1);
+GRANT EXECUTE ON FUNCTION zdm.blocker_of(bigint) TO PUBLIC;
+COMMENT ON FUNCTION zdm.blocker_of(bigint) IS
+    'Internal: who is in the way of a job, by zdm.blockers, in words; NULL when nobody is.';
+
+-- What a concurrent statement waits for inside; it says so itself, but for a drop.
+CREATE FUNCTION zdm.awaits(job bigint, build text, at_work boolean) RETURNS text
+    LANGUAGE sql STABLE
+    RETURN CASE WHEN build IS NOT NULL THEN pg_catalog.concat_ws(': ', build, zdm.blocker_of(job))
+                WHEN at_work THEN 'the end of a transaction: ' || zdm.blocker_of(job) END;
+GRANT EXECUTE ON FUNCTION zdm.awaits(bigint, text, boolean) TO PUBLIC;
+COMMENT ON FUNCTION zdm.awaits(bigint, text, boolean) IS
+    'Internal: what a job waits for while it executes a statement concurrently; build: as its progress has it.';
+
+CREATE OR REPLACE VIEW zdm.jobs WITH (security_barrier) AS
+SELECT j.job_id,
+       j.name,
+       j.kind,
+       CASE WHEN j.target_schema = '' THEN j.target_name
+            ELSE pg_catalog.format('%I.%I', j.target_schema, j.target_name) END AS target,
+       j.state,
+       CASE WHEN j.state = 'done' THEN 1.0
+            WHEN r.steps > 0 THEN
+                 pg_catalog.round(least(0.99, (r.steps_done + coalesce(k.share, 0)) / r.steps)::numeric, 4)
+            ELSE pg_catalog.round(least(0.99, coalesce(k.share, 0))::numeric, 4) END::float8 AS progress,
+       coalesce(c.rows_done, v.rows_done, b.tuples_done) AS rows_done,
+       coalesce(c.rows_estimated, v.rows_estimated, b.tuples_total) AS rows_estimated,
+       CASE WHEN j.state = 'running' AND w.pid IS NOT NULL THEN coalesce(c.rows_per_second, v.rows_per_second)
+            WHEN j.state = 'done' AND j.finished_at > j.started_at THEN
+                 coalesce(c.rows_done, v.rows_done)
+                 / extract(epoch FROM j.finished_at - j.started_at)::float8
+            END AS rows_per_second,
+       CASE WHEN j.state = 'running' AND w.pid IS NOT NULL AND coalesce(c.seconds_left, v.seconds_left) >= 0 THEN
+                 pg_catalog.make_interval(secs => pg_catalog.round(coalesce(c.seconds_left, v.seconds_left))) END AS eta,
+       CASE WHEN j.state NOT IN ('queued', 'running') OR w.pid IS NOT NULL THEN
+                 coalesce(j.waiting_for, zdm.awaits(j.job_id, b.waiting_for,
+                                                    b.pid IS NULL AND (x.phase IS NOT NULL OR j.kind = 'ddl')))
+            WHEN NOT zdm.is_local(j.cluster_id, j.database_id) THEN
+                 pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database (restore, copy or upgrade)', j.job_id)
+            WHEN pg_catalog.pg_is_in_recovery() THEN 'the primary: this is a standby'
+            ELSE coalesce(j.waiting_for, 'a worker') END AS waiting_for,
+       w.pid,
+       zdm.owner_name(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner) AS owner,
+       j.created_at,
+       j.created_by,
+       j.started_at,
+       j.finished_at,
+       j.state_since,
+       j.last_error,
+       j.last_sqlstate,
+       j.last_hint AS hint,
+       j.duty,
+       pg_catalog.make_interval(secs => j.batch_time_ms / 1000.0) AS batch_time,
+       j.max_rows_per_second
+  FROM zdm.job j
+  LEFT JOIN zdm.backfill_cursor c USING (job_id)
+  LEFT JOIN zdm.validation_cursor v USING (job_id)
+  LEFT JOIN zdm.index_job x USING (job_id)
+  LEFT JOIN zdm.workers w ON w.job_id = j.job_id AND w.database = pg_catalog.current_database()
+  LEFT JOIN zdm.list_index_builds() b ON b.pid = w.pid
+ CROSS JOIN LATERAL (
+       SELECT count(*) AS steps,
+              count(*) FILTER (WHERE s.state = 'done') AS steps_done,
+              min(s.kind) FILTER (WHERE s.state <> 'done' AND s.step = (SELECT min(n.step) FROM zdm.recipe_step n
+                                                                         WHERE n.job_id = j.job_id AND n.state <> 'done')) AS kind
+         FROM zdm.recipe_step s WHERE s.job_id = j.job_id) r
+ CROSS JOIN LATERAL (
+       SELECT CASE coalesce(r.kind, j.kind)
+              WHEN 'backfill' THEN
+                   CASE WHEN c.phase = 'proof' OR c.sweep > 1 THEN 0.99
+                        WHEN c.blocks_total > 0 THEN
+                             (c.blocks_done + c.window_start
+                              + (c.window_end - c.window_start)::float8
+                                * (c.stripe + CASE WHEN c.window_end > c.window_start
+                                                   THEN (c.next_block - c.window_start)::float8
+                                                        / (c.window_end - c.window_start)
+                                                   ELSE 0 END) / c.stripes)
+                             / c.blocks_total END
+              WHEN 'index' THEN (x.leaves_done + coalesce(b.progress, 0)) / nullif(x.leaves_total, 0)
+              WHEN 'ddl' THEN 0
+              ELSE (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0) END AS share) k
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+
+CREATE OR REPLACE VIEW zdm.indexes WITH (security_barrier) AS
+SELECT j.job_id,
+       j.name,
+       x.action,
+       pg_catalog.format('%I.%I', j.target_schema, x.index_name) AS index,
+       pg_catalog.format('%I.%I', j.target_schema, j.target_name) AS "table",
+       j.state,
+       x.definition,
+       CASE WHEN x.phase IN ('building', 'rebuilding') THEN coalesce(b.phase, x.phase) ELSE x.phase END AS phase,
+       x.leaf AS current_table,
+       x.leaves_done AS tables_done,
+       x.leaves_total AS tables_total,
+       b.blocks_done,
+       b.blocks_total,
+       b.tuples_done,
+       b.tuples_total,
+       CASE WHEN j.state = 'done' THEN 100
+            ELSE least(99, pg_catalog.round((100 * (x.leaves_done + coalesce(b.progress, 0))
+                                             / greatest(x.leaves_total, 1))::numeric, 1)) END::float8 AS percent,
+       CASE WHEN b.waiting_for IS NULL AND j.waiting_for IS NOT NULL THEN j.waiting_for
+            ELSE zdm.awaits(j.job_id, b.waiting_for, b.pid IS NULL AND x.phase IS NOT NULL) END AS waiting_for,
+       w.pid
+  FROM zdm.job j
+  JOIN zdm.index_job x USING (job_id)
+  LEFT JOIN zdm.workers w ON w.job_id = j.job_id AND w.database = pg_catalog.current_database()
+  LEFT JOIN zdm.list_index_builds() b ON b.pid = w.pid
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+
+COMMENT ON VIEW zdm.blockers IS 'Who is in the way of running jobs, now, one row per process and relation: who holds a lock that a job wants, or is in the transaction whose end it waits for. Columns on other sessions are empty for those who may not see them in pg_stat_activity.';
+COMMENT ON COLUMN zdm.blockers.relation IS 'Relation that it wants to lock, or on which it executes a statement concurrently';
+COMMENT ON COLUMN zdm.blockers.wanted_mode IS 'Mode in which it wants to lock it; NULL when it waits for the end of the transaction, as the build of an index does';
+COMMENT ON COLUMN zdm.blockers.state IS 'Its state, as in pg_stat_activity; of a prepared transaction, these words and its gid';
+COMMENT ON COLUMN zdm.blockers.held_mode IS 'Strongest mode in which it has locked the relation; NULL when it has not, as one with an old snapshot';
+
+COMMENT ON FUNCTION zdm.plan_constraint(regclass, name, text) IS
+    'What zdm.validate_constraint would do with a constraint: the statement (by chunks, what they amount to), the method and why, the locks, pages and rows to look at, and the time that takes, by reading a sample of the pages now. Changes nothing.';
