@@ -14,8 +14,22 @@ typedef enum ZdmStepKind
 	ZDM_STEP_DDL,				/* one statement under its locks, in the
 								 * transaction that notes that it is done */
 	ZDM_STEP_INDEX,				/* CREATE UNIQUE INDEX, built concurrently */
-	ZDM_STEP_VALIDATE			/* a constraint that is NOT VALID, in chunks */
+	ZDM_STEP_VALIDATE,			/* a constraint that is NOT VALID, in chunks */
+	ZDM_STEP_BACKFILL,			/* rows filled by a mapping, or by set_clause
+								 * and filter */
+	ZDM_STEP_VERIFY,			/* rows compared by a mapping */
+	ZDM_STEP_SQL,				/* statements, in a transaction as the job's
+								 * role */
+	ZDM_STEP_WAIT				/* for a time, or until a query returns true */
 } ZdmStepKind;
+
+typedef enum ZdmPhase
+{
+	ZDM_PHASE_NONE,				/* not a step of a migration */
+	ZDM_PHASE_EXPAND,
+	ZDM_PHASE_MIGRATE,
+	ZDM_PHASE_CONTRACT
+} ZdmPhase;
 
 typedef struct ZdmStep
 {
@@ -26,6 +40,11 @@ typedef struct ZdmStep
 								 * undo does it */
 	char	   *object;			/* constraint, column or index */
 	char	   *lock;			/* as zdm.steps shows it */
+	ZdmPhase	phase;
+	int64		mapping_id;		/* backfill, verify: 0 for none */
+	char	   *set_clause;		/* backfill without a mapping */
+	char	   *filter;			/* the same, may be NULL; wait: the query */
+	double		wait_ms;		/* wait: at least so long */
 	bool		done;
 	double		expected_ms;	/* negative: not known */
 } ZdmStep;

@@ -255,6 +255,8 @@ do_step(RecipeRun *run, const ZdmStep *step)
 			return validate(run, step);
 		case ZDM_STEP_INDEX:
 			return accept(run, step, zdm_index_build_for(run->base.job, step->statement, step->object));
+		default:
+			break;
 	}
 	return false;				/* keep the compiler quiet */
 }

@@ -12,7 +12,11 @@
 static const char *const kind_names[] = {
 	[ZDM_STEP_DDL] = "ddl",
 	[ZDM_STEP_INDEX] = "index",
-	[ZDM_STEP_VALIDATE] = "validate"
+	[ZDM_STEP_VALIDATE] = "validate",
+	[ZDM_STEP_BACKFILL] = "backfill",
+	[ZDM_STEP_VERIFY] = "verify",
+	[ZDM_STEP_SQL] = "sql",
+	[ZDM_STEP_WAIT] = "wait"
 };
 
 /* As zdm.recipe_step has it. */
