@@ -22,10 +22,11 @@
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #define JOB_COLUMNS \
 	"job_id, name, kind, target, target_schema, target_name, owner, state, " \
-	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup, as_caller"
+	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup, as_caller, not_before"
 
 static const char *const state_names[] = {
 	[ZDM_JOB_QUEUED] = "queued",
@@ -39,12 +40,14 @@ static const char *const state_names[] = {
 /* bit n: the state may change to state n */
 static const int next_states[] = {
 	[ZDM_JOB_QUEUED] = 1 << ZDM_JOB_RUNNING | 1 << ZDM_JOB_PAUSED | 1 << ZDM_JOB_FAILED | 1 << ZDM_JOB_CANCELLED,
-	[ZDM_JOB_RUNNING] = 1 << ZDM_JOB_DONE | 1 << ZDM_JOB_FAILED | 1 << ZDM_JOB_PAUSED | 1 << ZDM_JOB_CANCELLED,
+	[ZDM_JOB_RUNNING] = 1 << ZDM_JOB_DONE | 1 << ZDM_JOB_FAILED | 1 << ZDM_JOB_PAUSED | 1 << ZDM_JOB_CANCELLED | 1 << ZDM_JOB_QUEUED,
 	[ZDM_JOB_PAUSED] = 1 << ZDM_JOB_QUEUED | 1 << ZDM_JOB_CANCELLED,
 	[ZDM_JOB_FAILED] = 1 << ZDM_JOB_QUEUED | 1 << ZDM_JOB_CANCELLED,
 	[ZDM_JOB_CANCELLED] = 1 << ZDM_JOB_QUEUED,
-	[ZDM_JOB_DONE] = 0
+	[ZDM_JOB_DONE] = 1 << ZDM_JOB_CANCELLED
 };
+
+ZdmJobHook	zdm_job_hook = NULL;
 
 /* The name of a state as users see it. */
 const char *
@@ -127,6 +130,9 @@ job_from_result(MemoryContext mcxt)
 								  DatumGetObjectId(zdm_catalog_value(0, 13, &isnull)), job->owner);
 	job->cleanup = DatumGetBool(zdm_catalog_value(0, 14, &isnull));
 	job->as_caller = DatumGetBool(zdm_catalog_value(0, 15, &isnull));
+	job->not_before = DatumGetTimestampTz(zdm_catalog_value(0, 16, &isnull));
+	if (isnull)
+		job->not_before = 0;
 	if (OidIsValid(job->owner_id))
 		job->owner = MemoryContextStrdup(mcxt, GetUserNameFromId(job->owner_id, false));
 	return job;
@@ -273,11 +279,22 @@ int64
 zdm_job_create_as_caller(const char *name, const char *kind, Oid target,
 						 const char *target_schema, const char *target_name)
 {
+	return zdm_job_create_as(name, kind, target, target_schema, target_name, GetUserId());
+}
+
+/*
+ * The same for a job that runs as a role that has once called for it; the
+ * caller has seen to it that the current role may act for that one.
+ */
+int64
+zdm_job_create_as(const char *name, const char *kind, Oid target,
+				  const char *target_schema, const char *target_name, Oid role)
+{
 	NewJob		job = {.name = name,.kind = kind,.target = target,.as_caller = true};
 
 	job.target_schema = target_schema;
 	job.target_name = target_name;
-	job.owner = GetUserId();
+	job.owner = role;
 	return insert_job(&job);
 }
 
@@ -364,7 +381,8 @@ update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
  * by zdm_job_lock() in this transaction.  reason (may be NULL) goes into the
  * event, and into waiting_for of a paused job; error (may be NULL) is kept as
  * the job's last error.  Errors with OBJECT_NOT_IN_PREREQUISITE_STATE when
- * the state may not follow.  Does not commit.
+ * the state may not follow; a done job may be cancelled only when there is
+ * something to clean up, which undoes it.  Does not commit.
  */
 void
 zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
@@ -372,7 +390,7 @@ zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 {
 	const char *message = reason;
 
-	if ((next_states[job->state] & (1 << to)) == 0)
+	if ((next_states[job->state] & (1 << to)) == 0 || (job->state == ZDM_JOB_DONE && !job->cleanup))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("job " INT64_FORMAT " (\"%s\") is %s and cannot become %s",
@@ -385,6 +403,8 @@ zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 	zdm_job_note(job->id, state_names[to], message);
 	notify_transition(job, to);
 	job->state = to;
+	if (zdm_job_hook)
+		zdm_job_hook(job, error);
 }
 
 static void
@@ -430,6 +450,44 @@ zdm_job_set_cleanup(int64 job_id, bool cleanup)
 {
 	update_one("UPDATE zdm.job SET cleanup = $2 WHERE job_id = $1",
 			   job_id, BOOLOID, BoolGetDatum(cleanup), false);
+}
+
+/* A queued job is not run before that time; 0: at once.  Does not commit. */
+void
+zdm_job_set_not_before(int64 job_id, TimestampTz not_before)
+{
+	update_one("UPDATE zdm.job SET not_before = $2 WHERE job_id = $1",
+			   job_id, TIMESTAMPTZOID, TimestampTzGetDatum(not_before), not_before == 0);
+}
+
+/* False while a queued job has to wait for its time. */
+bool
+zdm_job_is_due(const ZdmJob *job)
+{
+	return job->state != ZDM_JOB_QUEUED || job->not_before <= GetCurrentTimestamp();
+}
+
+/*
+ * A clean-up of a cancelled job has come to an end: no error, nothing is left
+ * behind; otherwise it will be tried again, unless it is given up.  The row is
+ * locked.  Does not commit.
+ */
+void
+zdm_job_clean_up_ended(ZdmJob *job, const ZdmError *error, bool given_up)
+{
+	const char *event = given_up ? "clean-up given up" : error ? "clean-up failed" : "cleaned up";
+
+	if (error == NULL || given_up)
+	{
+		zdm_job_set_waiting(job->id, NULL);
+		zdm_job_set_cleanup(job->id, false);
+		job->cleanup = false;
+	}
+	if (error == NULL)
+		zdm_job_set_fruitless_starts(job->id, 0);
+	zdm_job_note(job->id, event, error ? error->message : NULL);
+	if (zdm_job_hook)
+		zdm_job_hook(job, error);
 }
 
 /* Is there something for a worker to do? */

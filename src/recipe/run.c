@@ -131,7 +131,7 @@ execute_body(ZdmRun *base, void *arg)
 	if (RangeVarGetRelid(statement->tree->relation, NoLock, true) != base->job->target)
 		return ZDM_GONE;
 	zdm_ddl_execute_tree((Node *) statement->tree, statement->text);
-	zdm_recipe_set_state(base->job->id, statement->step->number, statement->state);
+	zdm_recipe_set_state(base->job->id, statement->step, statement->state);
 	return ZDM_DONE;
 }
 
@@ -214,7 +214,7 @@ note_done_step(void *arg)
 {
 	Preparation *preparation = arg;
 
-	zdm_recipe_set_state(preparation->run->base.job->id, preparation->step->number, "done");
+	zdm_recipe_set_state(preparation->run->base.job->id, preparation->step, "done");
 }
 
 /* Is the outcome done?  If not, it is the run's. */
@@ -295,7 +295,7 @@ note_undone_step(void *arg)
 
 	if (preparation->step->kind == ZDM_STEP_VALIDATE)
 		zdm_validation_discard(job_id);
-	zdm_recipe_set_state(job_id, preparation->step->number, "undone");
+	zdm_recipe_set_state(job_id, preparation->step, "undone");
 }
 
 /* What else a step may have left behind.  False when the run has ended. */
