@@ -334,8 +334,8 @@ zdm_job_note(int64 job_id, const char *event, const char *message)
 	values[3] = message ? CStringGetTextDatum(message) : (Datum) 0;
 
 	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("INSERT INTO zdm.event (job_id, actor, event, message)"
-						" VALUES ($1, $2, $3, $4)",
+	zdm_catalog_execute("INSERT INTO zdm.event (job_id, actor, event, message, migration_id)"
+						" VALUES ($1, $2, $3, $4, (SELECT migration_id FROM zdm.job WHERE job_id = $1))",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 	zdm_catalog_end(&scope);
 }
@@ -367,13 +367,22 @@ update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
 	/* cleaning up is work of its own, with starts of its own to be counted */
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("UPDATE zdm.job SET state = $2, state_since = clock_timestamp(),"
-						" waiting_for = $3, last_error = $4, last_sqlstate = $5, last_hint = $6,"
+						" waiting_for = $3, waiting_since = CASE WHEN $3 IS NOT NULL THEN clock_timestamp() END, last_error = $4, last_sqlstate = $5, last_hint = $6,"
 						" started_at = CASE WHEN $2 = 'running' THEN coalesce(started_at, clock_timestamp()) ELSE started_at END,"
 						" finished_at = CASE WHEN $2 IN ('done', 'failed', 'cancelled') THEN clock_timestamp() END,"
 						" fruitless_starts = CASE WHEN $2 IN ('queued', 'cancelled') THEN 0 ELSE fruitless_starts END"
 						" WHERE job_id = $1",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);
+}
+
+/* Of a job that runs again and again, what happens each time is no news. */
+static bool
+is_routine(const ZdmJob *job, ZdmJobState to)
+{
+	return job->not_before != 0 && strcmp(job->kind, "recipe") != 0 &&
+		((job->state == ZDM_JOB_QUEUED && to == ZDM_JOB_RUNNING) ||
+		 (job->state == ZDM_JOB_RUNNING && to == ZDM_JOB_QUEUED));
 }
 
 /*
@@ -400,8 +409,11 @@ zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 	update_state(job, to, reason, error);
 	if (error && !message)
 		message = psprintf("%s: %s", zdm_error_sqlstate(error), error->message);
-	zdm_job_note(job->id, state_names[to], message);
-	notify_transition(job, to);
+	if (!is_routine(job, to))
+	{
+		zdm_job_note(job->id, state_names[to], message);
+		notify_transition(job, to);
+	}
 	job->state = to;
 	if (zdm_job_hook)
 		zdm_job_hook(job, error);
@@ -424,7 +436,8 @@ update_one(const char *sql, int64 job_id, Oid argtype, Datum value, bool isnull)
 void
 zdm_job_set_waiting(int64 job_id, const char *waiting_for)
 {
-	update_one("UPDATE zdm.job SET waiting_for = $2"
+	update_one("UPDATE zdm.job SET waiting_for = $2,"
+			   " waiting_since = CASE WHEN $2 IS NOT NULL THEN coalesce(waiting_since, clock_timestamp()) END"
 			   " WHERE job_id = $1 AND waiting_for IS DISTINCT FROM $2"
 			   " AND (state IN ('queued', 'running') OR cleanup)",
 			   job_id, TEXTOID,

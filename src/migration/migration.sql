@@ -18,10 +18,12 @@ CREATE TABLE zdm.migration (
                     CHECK (phase IN ('planned', 'expand', 'migrate', 'contract', 'done', 'aborting', 'aborted', 'reverting')),
     stage           text CHECK (stage IN ('ready', 'retiring', 'retired', 'purging')),
     phase_since     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    current_job     bigint REFERENCES zdm.job,
     main_job        bigint REFERENCES zdm.job,
     retire_job      bigint REFERENCES zdm.job,
     purge_job       bigint REFERENCES zdm.job,
     verify_job      bigint REFERENCES zdm.job,
+    last_error      text,
     removes         boolean NOT NULL,
     hold            interval NOT NULL DEFAULT '7 days',
     soak            interval NOT NULL DEFAULT '1 hour',
@@ -34,12 +36,15 @@ CREATE TABLE zdm.migration (
     warnings        text[] NOT NULL DEFAULT '{}',
     settings        text[] NOT NULL,
     created_by      text NOT NULL,
+    created_by_id   oid NOT NULL,
+    created_session_id oid NOT NULL,
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at      timestamptz,
     retired_at      timestamptz,
     finished_at     timestamptz,
-    stopped_reason  text,
     cluster_id      text NOT NULL,
-    database_id     oid NOT NULL
+    database_id     oid NOT NULL,
+    CHECK ((phase = 'contract') = (stage IS NOT NULL))
 );
 CREATE INDEX migration_open ON zdm.migration (target) WHERE phase NOT IN ('done', 'aborted');
 
@@ -61,7 +66,7 @@ CREATE TABLE zdm.migration_step (
     filter          text,
     wait_ms         float8,
     expected_ms     float8,
-    PRIMARY KEY (migration_id, step)
+    PRIMARY KEY (migration_id, step) DEFERRABLE
 );
 
 CREATE TABLE zdm.mapping (
@@ -75,6 +80,7 @@ CREATE TABLE zdm.mapping (
     winner          text NOT NULL CHECK (winner IN ('old', 'new')),
     on_error        text NOT NULL CHECK (on_error IN ('fail', 'null'))
 );
+CREATE INDEX mapping_migration ON zdm.mapping (migration_id);
 
 CREATE TABLE zdm.invariant (
     invariant_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -85,6 +91,8 @@ CREATE TABLE zdm.invariant (
     runs_every      interval NOT NULL DEFAULT '5 minutes',
     time_limit      interval NOT NULL DEFAULT '30 seconds',
     settings        text[] NOT NULL,
+    role_id         oid NOT NULL,
+    role            text NOT NULL,
     runs            bigint NOT NULL DEFAULT 0,
     last_run_at     timestamptz,
     last_rows       bigint,
@@ -93,6 +101,7 @@ CREATE TABLE zdm.invariant (
     samples         text[] NOT NULL DEFAULT '{}',
     UNIQUE (migration_id, name)
 );
+CREATE INDEX invariant_job ON zdm.invariant (job_id);
 
 CREATE TABLE zdm.freeze_window (
     freeze_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -103,3 +112,235 @@ CREATE TABLE zdm.freeze_window (
     created_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     CHECK (starts_at < ends_at)
 );
+
+CREATE TABLE zdm.stop_order (
+    stop_id         int PRIMARY KEY DEFAULT 1 CHECK (stop_id = 1),
+    reason          text NOT NULL,
+    stopped_by      text NOT NULL,
+    stopped_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    jobs            bigint[] NOT NULL
+);
+
+ALTER TABLE zdm.event ADD FOREIGN KEY (migration_id) REFERENCES zdm.migration ON DELETE CASCADE;
+
+SELECT pg_catalog.pg_extension_config_dump('zdm.migration', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.migration_migration_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.migration_step', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.mapping', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.mapping_mapping_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.invariant', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.invariant_invariant_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.freeze_window', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.freeze_window_freeze_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('zdm.stop_order', '');
+
+-- A plan of one's own.
+
+CREATE FUNCTION zdm.create_migration(
+        name text, owner text, contract_by date DEFAULT NULL, target regclass DEFAULT NULL) RETURNS text
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_create_migration';
+CREATE FUNCTION zdm.add_step(
+        migration text, phase text, kind text, statement text DEFAULT NULL, undo text DEFAULT NULL,
+        target regclass DEFAULT NULL, set_clause text DEFAULT NULL, filter text DEFAULT NULL,
+        constraint_name name DEFAULT NULL, wait_time interval DEFAULT NULL, stage text DEFAULT NULL) RETURNS int
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_add_step';
+CREATE FUNCTION zdm.plan(
+        name text, OUT phase text, OUT stage text, OUT step int, OUT kind text, OUT statement text, OUT lock text,
+        OUT undo text, OUT expected_time interval, OUT state text, OUT job_id bigint)
+    RETURNS SETOF record
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_plan';
+
+COMMENT ON FUNCTION zdm.create_migration(text, text, date, regclass) IS
+    'Record a migration with a plan of your own, to which zdm.add_step adds steps and which zdm.start starts. owner is a team or a person; contract_by, the date by which the old shape is to be gone, is needed before a step of phase contract. It runs as the owner of target, without one as its caller. Returns its name. Inverse: zdm.abort.';
+COMMENT ON FUNCTION zdm.add_step(text, text, text, text, text, regclass, text, text, name, interval, text) IS
+    'Add a step to a migration of zdm.create_migration, at the end of its phase: expand, migrate or contract. Kinds: ddl (statements in one transaction, under the lock policy), backfill (set_clause and filter), index (CREATE INDEX, built concurrently), constraint (constraint_name, and as statement its definition or NULL where it exists and is NOT VALID), verify (a query as statement that must return no rows), sql (statements in one transaction), wait (for wait_time, or until the query given as statement returns true). A step of phase contract belongs to stage retire, which can be reverted, when it has an undo, and otherwise to stage purge, which runs after the hold; stage says it in so many words. The same step again is not added twice. Returns its number.';
+COMMENT ON FUNCTION zdm.plan(text) IS
+    'The plan of a migration: every step of its three phases with its statement, its lock, what undoes it, the time that it is expected to take and how far it is; then warnings, and what is left to a person.';
+
+-- Orders.
+
+CREATE FUNCTION zdm.start(name text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_start';
+CREATE FUNCTION zdm.contract(name text, hold interval DEFAULT NULL) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_contract';
+CREATE FUNCTION zdm.revert(name text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_revert';
+CREATE FUNCTION zdm.abort(name text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_abort';
+CREATE FUNCTION zdm.retry(name text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_retry';
+CREATE FUNCTION zdm.pause_migration(name text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_pause_migration';
+CREATE FUNCTION zdm.resume_migration(name text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_resume_migration';
+CREATE FUNCTION zdm.approve(name text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_approve';
+CREATE FUNCTION zdm.set_migration(
+        name text, hold interval DEFAULT NULL, soak interval DEFAULT NULL, minimum_age interval DEFAULT NULL,
+        needs_approval boolean DEFAULT NULL, approved_by_other boolean DEFAULT NULL, owner text DEFAULT NULL,
+        contract_by date DEFAULT NULL) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_set_migration';
+CREATE FUNCTION zdm.assert_migration(name text, phase text DEFAULT 'done') RETURNS void
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'zdm_assert_migration';
+CREATE PROCEDURE zdm.wait_for_migration(name text, phase text DEFAULT NULL, timeout interval DEFAULT NULL)
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_wait_for_migration';
+
+COMMENT ON FUNCTION zdm.start(text) IS
+    'Start a planned migration at commit. Inverse: zdm.abort.';
+COMMENT ON FUNCTION zdm.contract(text, interval) IS
+    'Begin phase contract at commit: the old shape is retired at once and purged after the hold, which may be given here. An error that lists the gates that are closed when there are any. Inverse, until it is purged: zdm.revert.';
+COMMENT ON FUNCTION zdm.revert(text) IS
+    'Bring the old shape of a retired migration back at commit, in one short transaction, with nothing lost. Inverse: zdm.contract.';
+COMMENT ON FUNCTION zdm.abort(text) IS
+    'End a migration from anywhere before it is purged: what it has done is undone in reverse order. A planned one just ends. Inverse: zdm.retry does it all again.';
+COMMENT ON FUNCTION zdm.retry(text) IS
+    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew.';
+COMMENT ON FUNCTION zdm.pause_migration(text) IS
+    'Stop a migration at work, keeping its progress. Inverse: zdm.resume_migration.';
+COMMENT ON FUNCTION zdm.resume_migration(text) IS
+    'Let a paused migration, or one that came with a restore, go on where it stopped. Inverse: zdm.pause_migration.';
+COMMENT ON FUNCTION zdm.approve(text) IS
+    'Approve that a migration be contracted, what its plan leaves to a person being done. By another role than its creator, when it says so. There is no inverse: an approval lasts until the migration is reverted.';
+COMMENT ON FUNCTION zdm.set_migration(text, interval, interval, interval, boolean, boolean, text, date) IS
+    'Set what a migration is tracked by: hold (between retire and purge), soak (how long invariants must have held), minimum_age (between its start and contract), whether it needs an approval, and by another role than its creator, owner, contract_by. NULL keeps a value.';
+COMMENT ON FUNCTION zdm.assert_migration(text, text) IS
+    'Raises an error unless the migration has reached the phase: expand, migrate, contract, done; or aborted. Never waits.';
+COMMENT ON PROCEDURE zdm.wait_for_migration(text, text, interval) IS
+    'Waits until a migration has reached the phase, or without one until it has nothing to do by itself; an error when it fails, is aborted, or the timeout passes. Not inside a transaction block.';
+
+-- Gates.
+
+CREATE FUNCTION zdm.gates(name text, OUT gate text, OUT open boolean, OUT reason text)
+    RETURNS SETOF record
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_gates';
+CREATE FUNCTION zdm.add_invariant(
+        migration text, name text, query text, runs_every interval DEFAULT '5 minutes',
+        time_limit interval DEFAULT '30 seconds') RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_add_invariant';
+CREATE FUNCTION zdm.remove_invariant(migration text, name text) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_remove_invariant';
+CREATE FUNCTION zdm.freeze(starts_at timestamptz, ends_at timestamptz, reason text) RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_freeze';
+CREATE FUNCTION zdm.unfreeze(freeze_id bigint) RETURNS void
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_unfreeze';
+CREATE FUNCTION zdm.stop_all(reason text) RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_stop_all';
+CREATE FUNCTION zdm.resume_all() RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_resume_all';
+
+COMMENT ON FUNCTION zdm.gates(text) IS
+    'The conditions for zdm.contract: each, whether it holds, and why not.';
+COMMENT ON FUNCTION zdm.add_invariant(text, text, text, interval, interval) IS
+    'Add a query that must return no rows while the migration is open. It is run again and again, read only, as the role that adds it. Inverse: zdm.remove_invariant.';
+COMMENT ON FUNCTION zdm.remove_invariant(text, text) IS
+    'Remove an invariant. Inverse: zdm.add_invariant.';
+COMMENT ON FUNCTION zdm.freeze(timestamptz, timestamptz, text) IS
+    'Let no migration enter another phase between two times. For the owner of the database. Returns an id. Inverse: zdm.unfreeze.';
+COMMENT ON FUNCTION zdm.unfreeze(bigint) IS
+    'End a freeze. Inverse: zdm.freeze.';
+COMMENT ON FUNCTION zdm.stop_all(text) IS
+    'Stop all jobs of this database, and let none begin until zdm.resume_all. For the owner of the database. Returns how many were stopped.';
+COMMENT ON FUNCTION zdm.resume_all() IS
+    'Let the jobs go on that zdm.stop_all has stopped. Returns how many.';
+
+COMMENT ON TABLE zdm.migration IS 'Migrations. Read zdm.migrations instead.';
+COMMENT ON COLUMN zdm.migration.migration_id IS 'Id';
+COMMENT ON COLUMN zdm.migration.name IS 'Unique name';
+COMMENT ON COLUMN zdm.migration.kind IS 'The function that was called; custom: a plan of its own';
+COMMENT ON COLUMN zdm.migration.definition IS 'What it was called with';
+COMMENT ON COLUMN zdm.migration.target IS 'OID of the table, 0 for none';
+COMMENT ON COLUMN zdm.migration.target_schema IS 'Schema of the table';
+COMMENT ON COLUMN zdm.migration.target_name IS 'Name of the table';
+COMMENT ON COLUMN zdm.migration.column_name IS 'The old column';
+COMMENT ON COLUMN zdm.migration.new_column_name IS 'The new column';
+COMMENT ON COLUMN zdm.migration.runs_as_id IS 'OID of the role as which it runs';
+COMMENT ON COLUMN zdm.migration.runs_as IS 'Name of that role when it was last looked at';
+COMMENT ON COLUMN zdm.migration.owner IS 'Team or person that answers for it';
+COMMENT ON COLUMN zdm.migration.contract_by IS 'Date by which it is to be contracted';
+COMMENT ON COLUMN zdm.migration.phase IS 'Phase';
+COMMENT ON COLUMN zdm.migration.stage IS 'Within phase contract';
+COMMENT ON COLUMN zdm.migration.phase_since IS 'When it entered phase and stage';
+COMMENT ON COLUMN zdm.migration.current_job IS 'The job that is at work for it, or will be';
+COMMENT ON COLUMN zdm.migration.main_job IS 'Job of phases expand and migrate';
+COMMENT ON COLUMN zdm.migration.retire_job IS 'Job that retires the old shape';
+COMMENT ON COLUMN zdm.migration.purge_job IS 'Job that drops it';
+COMMENT ON COLUMN zdm.migration.verify_job IS 'Job that compares both shapes again and again';
+COMMENT ON COLUMN zdm.migration.last_error IS 'Why undoing has failed, NULL when it has not';
+COMMENT ON COLUMN zdm.migration.removes IS 'Whether something will be removed';
+COMMENT ON COLUMN zdm.migration.hold IS 'Time between retire and purge';
+COMMENT ON COLUMN zdm.migration.soak IS 'How long invariants must have held';
+COMMENT ON COLUMN zdm.migration.minimum_age IS 'Time between its start and contract, at least';
+COMMENT ON COLUMN zdm.migration.needs_approval IS 'Whether it must be approved before contract';
+COMMENT ON COLUMN zdm.migration.approved_by_other IS 'Whether by another role than its creator';
+COMMENT ON COLUMN zdm.migration.approved_by IS 'Who has approved it';
+COMMENT ON COLUMN zdm.migration.approved_at IS 'When';
+COMMENT ON COLUMN zdm.migration.manual IS 'What a person has to do or to approve';
+COMMENT ON COLUMN zdm.migration.warnings IS 'What a person should know';
+COMMENT ON COLUMN zdm.migration.settings IS 'Settings at submit: name, value, name, value...';
+COMMENT ON COLUMN zdm.migration.created_by IS 'Role that created it';
+COMMENT ON COLUMN zdm.migration.created_by_id IS 'OID of that role';
+COMMENT ON COLUMN zdm.migration.created_session_id IS 'OID of the role that had logged in';
+COMMENT ON COLUMN zdm.migration.created_at IS 'When it was created';
+COMMENT ON COLUMN zdm.migration.started_at IS 'When it was first started';
+COMMENT ON COLUMN zdm.migration.retired_at IS 'When the old shape was retired';
+COMMENT ON COLUMN zdm.migration.finished_at IS 'When it was done or aborted';
+COMMENT ON COLUMN zdm.migration.cluster_id IS 'System identifier of the cluster it was made in';
+COMMENT ON COLUMN zdm.migration.database_id IS 'OID of the database it was made in';
+COMMENT ON TABLE zdm.migration_step IS 'Plans of migrations. Read zdm.plan() instead.';
+COMMENT ON COLUMN zdm.migration_step.migration_id IS 'Id of the migration';
+COMMENT ON COLUMN zdm.migration_step.step IS 'Order, from 1';
+COMMENT ON COLUMN zdm.migration_step.stage IS 'Which job does it: main, retire or purge';
+COMMENT ON COLUMN zdm.migration_step.phase IS 'expand, migrate or contract';
+COMMENT ON COLUMN zdm.migration_step.kind IS 'As in zdm.recipe_step';
+COMMENT ON COLUMN zdm.migration_step.target IS 'OID of the table that it is about, when that is not the one of the migration';
+COMMENT ON COLUMN zdm.migration_step.target_schema IS 'Its schema';
+COMMENT ON COLUMN zdm.migration_step.target_name IS 'Its name when the step was made';
+COMMENT ON COLUMN zdm.migration_step.statement IS 'What it does, as a statement';
+COMMENT ON COLUMN zdm.migration_step.undo IS 'What undoes it';
+COMMENT ON COLUMN zdm.migration_step.object IS 'The constraint, column or index that it is about';
+COMMENT ON COLUMN zdm.migration_step.lock IS 'The strongest lock that it takes';
+COMMENT ON COLUMN zdm.migration_step.mapping_id IS 'Mapping by which rows are filled or compared, NULL for none';
+COMMENT ON COLUMN zdm.migration_step.set_clause IS 'Assignments of a backfill without a mapping, as after SET';
+COMMENT ON COLUMN zdm.migration_step.filter IS 'Which rows a backfill is about, as after WHERE; of a wait, the query that has to return true';
+COMMENT ON COLUMN zdm.migration_step.wait_ms IS 'How long it waits at least, in ms';
+COMMENT ON COLUMN zdm.migration_step.expected_ms IS 'How long it was expected to take, in ms, NULL when that was not known';
+COMMENT ON TABLE zdm.mapping IS 'How the new shape of a row is computed from the old one. Read zdm.mappings instead.';
+COMMENT ON COLUMN zdm.mapping.mapping_id IS 'Id';
+COMMENT ON COLUMN zdm.mapping.migration_id IS 'Id of the migration';
+COMMENT ON COLUMN zdm.mapping.mode IS 'sync: both ways, by value; fill: the new column where it is NULL';
+COMMENT ON COLUMN zdm.mapping.old_column IS 'The old column, NULL for none';
+COMMENT ON COLUMN zdm.mapping.new_column IS 'The new column';
+COMMENT ON COLUMN zdm.mapping.forward IS 'Expression for the new column';
+COMMENT ON COLUMN zdm.mapping.reverse IS 'Expression for the old column, NULL for none';
+COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement changes both';
+COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
+COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
+COMMENT ON COLUMN zdm.invariant.invariant_id IS 'Id';
+COMMENT ON COLUMN zdm.invariant.migration_id IS 'Id of the migration';
+COMMENT ON COLUMN zdm.invariant.name IS 'Name, unique within the migration';
+COMMENT ON COLUMN zdm.invariant.query IS 'The query';
+COMMENT ON COLUMN zdm.invariant.job_id IS 'Id of the job that runs it, NULL before the migration is started';
+COMMENT ON COLUMN zdm.invariant.runs_every IS 'How often it is run';
+COMMENT ON COLUMN zdm.invariant.time_limit IS 'How long it may take';
+COMMENT ON COLUMN zdm.invariant.settings IS 'Settings under which it is run: name, value, name, value...';
+COMMENT ON COLUMN zdm.invariant.role_id IS 'OID of the role as which it is run';
+COMMENT ON COLUMN zdm.invariant.role IS 'Name of that role when it was added';
+COMMENT ON COLUMN zdm.invariant.runs IS 'How often it was run';
+COMMENT ON COLUMN zdm.invariant.last_run_at IS 'When it was last run';
+COMMENT ON COLUMN zdm.invariant.last_rows IS 'How many rows it returned then';
+COMMENT ON COLUMN zdm.invariant.last_error IS 'Why it could not be run then';
+COMMENT ON COLUMN zdm.invariant.clean_since IS 'Since when it has returned none, NULL when the last run did';
+COMMENT ON COLUMN zdm.invariant.samples IS 'First rows of the first run that returned any';
+COMMENT ON TABLE zdm.freeze_window IS 'Times in which no migration enters another phase. Read zdm.freezes instead.';
+COMMENT ON COLUMN zdm.freeze_window.freeze_id IS 'Id';
+COMMENT ON COLUMN zdm.freeze_window.starts_at IS 'When it begins';
+COMMENT ON COLUMN zdm.freeze_window.ends_at IS 'When it ends';
+COMMENT ON COLUMN zdm.freeze_window.reason IS 'Why';
+COMMENT ON COLUMN zdm.freeze_window.created_by IS 'Who has ordered it';
+COMMENT ON COLUMN zdm.freeze_window.created_at IS 'When it was ordered';
+COMMENT ON TABLE zdm.stop_order IS 'The order of zdm.stop_all, while it stands.';
+COMMENT ON COLUMN zdm.stop_order.stop_id IS 'Always 1: there is one order at a time';
+COMMENT ON COLUMN zdm.stop_order.reason IS 'Why';
+COMMENT ON COLUMN zdm.stop_order.stopped_by IS 'Who has given it';
+COMMENT ON COLUMN zdm.stop_order.stopped_at IS 'When';
+COMMENT ON COLUMN zdm.stop_order.jobs IS 'Ids of the jobs that were stopped';

@@ -36,8 +36,9 @@ zdm_recipe_kind_name(ZdmStepKind kind)
 	return kind_names[kind];
 }
 
-static ZdmStepKind
-parse_kind(const char *name)
+/* The inverse; errors with DATA_CORRUPTED. */
+ZdmStepKind
+zdm_recipe_kind_parse(const char *name)
 {
 	for (int i = 0; i < lengthof(kind_names); i++)
 	{
@@ -58,8 +59,9 @@ zdm_recipe_phase_name(ZdmPhase phase)
 	return phase_names[phase];
 }
 
-static ZdmPhase
-parse_phase(const char *name)
+/* The inverse; NULL and what it does not know are none. */
+ZdmPhase
+zdm_recipe_phase_parse(const char *name)
 {
 	for (int i = 1; name && i < lengthof(phase_names); i++)
 	{
@@ -132,6 +134,33 @@ zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe)
 	zdm_catalog_end(&scope);
 }
 
+/* Add a step to a recipe whose job is not at work. */
+void
+zdm_recipe_append_step(int64 job_id, const ZdmStep *step)
+{
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	insert_step(job_id, step);
+	zdm_catalog_end(&scope);
+}
+
+/* Put other steps, none of them done, in the place of a recipe's. */
+void
+zdm_recipe_replace_steps(int64 job_id, List *steps)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(job_id);
+	ZdmCatalogScope scope;
+	ListCell   *lc;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("DELETE FROM zdm.recipe_step WHERE job_id = $1", 1, &argtype, &value, NULL, SPI_OK_DELETE);
+	foreach(lc, steps)
+		insert_step(job_id, lfirst(lc));
+	zdm_catalog_end(&scope);
+}
+
 static ZdmStep *
 step_from_result(int row, MemoryContext mcxt)
 {
@@ -140,13 +169,13 @@ step_from_result(int row, MemoryContext mcxt)
 	bool		isnull;
 
 	step->number = DatumGetInt32(zdm_catalog_value(row, 1, &isnull));
-	step->kind = parse_kind(zdm_catalog_text(row, 2, CurrentMemoryContext));
+	step->kind = zdm_recipe_kind_parse(zdm_catalog_text(row, 2, CurrentMemoryContext));
 	step->statement = zdm_catalog_text(row, 3, mcxt);
 	step->undo = zdm_catalog_text(row, 4, mcxt);
 	step->object = zdm_catalog_text(row, 5, mcxt);
 	step->lock = zdm_catalog_text(row, 6, mcxt);
 	step->done = DatumGetBool(zdm_catalog_value(row, 7, &isnull));
-	step->phase = parse_phase(zdm_catalog_text(row, 8, CurrentMemoryContext));
+	step->phase = zdm_recipe_phase_parse(zdm_catalog_text(row, 8, CurrentMemoryContext));
 	value = zdm_catalog_value(row, 9, &isnull);
 	step->mapping_id = isnull ? 0 : DatumGetInt64(value);
 	step->set_clause = zdm_catalog_text(row, 10, mcxt);

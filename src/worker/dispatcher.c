@@ -35,6 +35,7 @@
 #include "job/job.h"
 #include "job/lock.h"
 #include "job/queue.h"
+#include "migration/freeze.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "utils/acl.h"
@@ -233,7 +234,11 @@ starved_text(void)
 static char *
 find_obstacle(const ZdmJob *job, DispatchResult *result)
 {
+	char	   *stopped = zdm_stop_reason();
+
 	*result = DISPATCH_POSTPONED;
+	if (stopped)
+		return stopped;
 	if (is_too_early(job))
 		return psprintf("a pause after its worker ended early (try %d of %d)",
 						job->fruitless_starts, MAX_FRUITLESS_STARTS);
