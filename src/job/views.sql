@@ -19,7 +19,7 @@ SELECT j.job_id,
        j.state,
        CASE WHEN j.state = 'done' THEN 1.0
             WHEN r.steps > 0 THEN
-                 pg_catalog.round(least(0.99, (coalesce(r.work_done, 0) + coalesce(r.work_now * least(k.share, 1), 0)) / r.work)::numeric, 4)
+                 pg_catalog.round(least(0.99, (coalesce(r.work_done, 0) + coalesce(r.work_now, 0) * least(coalesce(k.share, 0), 1)) / r.work)::numeric, 4)
             ELSE pg_catalog.round(least(0.99, coalesce(k.share, 0))::numeric, 4) END::float8 AS progress,
        coalesce(c.rows_done, v.rows_done, b.tuples_done) AS rows_done,
        coalesce(c.rows_estimated, v.rows_estimated, b.tuples_total) AS rows_estimated,
