@@ -6,7 +6,8 @@
  * Locking: the row of zdm.job is locked FOR UPDATE before its state is
  * changed, so pause, cancel and the worker's own transitions are serial.
  * Every transition writes a row of zdm.event and a NOTIFY on channel "zdm"
- * in the same transaction.
+ * in the same transaction; but that a job rests until a time, and goes on, is
+ * no news: it may do so every few seconds.
  */
 #include "postgres.h"
 
@@ -340,6 +341,33 @@ zdm_job_note(int64 job_id, const char *event, const char *message)
 	zdm_catalog_end(&scope);
 }
 
+/* Does a running job rest until a time? */
+static bool
+is_put_off(const ZdmJob *job, ZdmJobState to)
+{
+	return job->state == ZDM_JOB_RUNNING && to == ZDM_JOB_QUEUED;
+}
+
+/* Does a job go on after that?  Then it has not been queued by anybody since it ran. */
+static bool
+is_taken_up(const ZdmJob *job, ZdmJobState to)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(job->id);
+	ZdmCatalogScope scope;
+	bool		result;
+
+	if (job->state != ZDM_JOB_QUEUED || to != ZDM_JOB_RUNNING)
+		return false;
+	zdm_catalog_begin(&scope);
+	result = zdm_catalog_execute("SELECT FROM (SELECT event FROM zdm.event WHERE job_id = $1"
+								 " AND event IN ('queued', 'running', 'continued')"
+								 " ORDER BY event_id DESC LIMIT 1) e WHERE event <> 'queued'",
+								 1, &argtype, &value, NULL, SPI_OK_SELECT) > 0;
+	zdm_catalog_end(&scope);
+	return result;
+}
+
 static void
 update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
 			 const ZdmError *error)
@@ -351,7 +379,7 @@ update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
 	ZdmCatalogScope scope;
 
 	texts[0] = state_names[to];
-	texts[1] = (to == ZDM_JOB_PAUSED) ? reason : NULL;
+	texts[1] = (to == ZDM_JOB_PAUSED || is_put_off(job, to)) ? reason : NULL;
 	texts[2] = error ? error->message : NULL;
 	texts[3] = error ? zdm_error_sqlstate(error) : NULL;
 	texts[4] = error ? error->hint : NULL;
@@ -376,19 +404,10 @@ update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
 	zdm_catalog_end(&scope);
 }
 
-/* Of a job that runs again and again, what happens each time is no news. */
-static bool
-is_routine(const ZdmJob *job, ZdmJobState to)
-{
-	return job->not_before != 0 && strcmp(job->kind, "recipe") != 0 &&
-		((job->state == ZDM_JOB_QUEUED && to == ZDM_JOB_RUNNING) ||
-		 (job->state == ZDM_JOB_RUNNING && to == ZDM_JOB_QUEUED));
-}
-
 /*
  * The one place where a job's state changes.  The caller has the row locked
  * by zdm_job_lock() in this transaction.  reason (may be NULL) goes into the
- * event, and into waiting_for of a paused job; error (may be NULL) is kept as
+ * event, and into waiting_for of a job that is paused or rests; error (may be NULL) is kept as
  * the job's last error.  Errors with OBJECT_NOT_IN_PREREQUISITE_STATE when
  * the state may not follow; a done job may be cancelled only when there is
  * something to clean up, which undoes it.  Does not commit.
@@ -409,7 +428,7 @@ zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 	update_state(job, to, reason, error);
 	if (error && !message)
 		message = psprintf("%s: %s", zdm_error_sqlstate(error), error->message);
-	if (!is_routine(job, to))
+	if (!is_put_off(job, to) && !is_taken_up(job, to))
 	{
 		zdm_job_note(job->id, state_names[to], message);
 		notify_transition(job, to);
@@ -463,6 +482,17 @@ zdm_job_set_cleanup(int64 job_id, bool cleanup)
 {
 	update_one("UPDATE zdm.job SET cleanup = $2 WHERE job_id = $1",
 			   job_id, BOOLOID, BoolGetDatum(cleanup), false);
+}
+
+/*
+ * A running job rests until a time: it is queued, and why is what waiting_for
+ * says meanwhile (NULL: until when).  Does not commit.
+ */
+void
+zdm_job_put_off(ZdmJob *job, TimestampTz until, const char *why)
+{
+	zdm_job_set_not_before(job->id, until);
+	zdm_job_transition(job, ZDM_JOB_QUEUED, why, NULL);
 }
 
 /* A queued job is not run before that time; 0: at once.  Does not commit. */

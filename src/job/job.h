@@ -82,6 +82,7 @@ extern ZdmJob *zdm_job_load_by_name(const char *name);
 extern ZdmJob *zdm_job_lock(int64 job_id, bool missing_ok);
 extern void zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 							   const ZdmError *error);
+extern void zdm_job_put_off(ZdmJob *job, TimestampTz until, const char *why);
 extern void zdm_job_note(int64 job_id, const char *event, const char *message);
 extern void zdm_job_set_waiting(int64 job_id, const char *waiting_for);
 extern void zdm_job_set_fruitless_starts(int64 job_id, int starts);

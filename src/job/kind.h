@@ -27,6 +27,8 @@ typedef struct ZdmRunOutcome
 	ZdmRunResult result;
 	ZdmError   *error;			/* in TopMemoryContext; NULL when done */
 	TimestampTz again_at;		/* of ZDM_RUN_AGAIN */
+	char	   *why;			/* of ZDM_RUN_AGAIN, as waiting_for shows it;
+								 * NULL: it says until when */
 } ZdmRunOutcome;
 
 typedef struct ZdmJobKind

@@ -211,7 +211,7 @@ make_sql(Call *call)
 static void
 make_backfill(Call *call)
 {
-	static const int known[] = {STEP_SET_CLAUSE, STEP_FILTER};
+	static const int known[] = {STEP_SET_CLAUSE, STEP_FILTER, STEP_UNDO};
 	char	   *set_clause = required(call, STEP_SET_CLAUSE);
 	char	   *filter = zdm_args_text(call->fcinfo, STEP_FILTER);
 	ZdmStep    *step;
@@ -220,6 +220,7 @@ make_backfill(Call *call)
 	step = append(call, ZDM_STEP_BACKFILL, short_object(call),
 				  psprintf("UPDATE %s SET %s%s%s", target_name(call, "backfill"), set_clause,
 						   filter ? " WHERE " : "", filter ? filter : ""), "ROW EXCLUSIVE");
+	step->undo = zdm_args_text(call->fcinfo, STEP_UNDO);
 	step->set_clause = set_clause;
 	step->filter = filter;
 }

@@ -22,6 +22,7 @@
 #include "migration/steps.h"
 #include "recipe/stage.h"
 #include "recipe/store.h"
+#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
 /* ---------- starting ---------- */

@@ -215,9 +215,10 @@ is_too_early(const ZdmJob *job)
 {
 	if (job->fruitless_starts == 0 || !zdm_queue_is_preloaded())
 		return false;
-	return query_is_true("SELECT at > clock_timestamp() - make_interval(secs => $2)"
-						 " FROM zdm.event WHERE job_id = $1 AND event IN ('running', 'continued')"
-						 " ORDER BY event_id DESC LIMIT 1",
+	return query_is_true("SELECT greatest(max(e.at), CASE WHEN j.state = 'running' THEN j.state_since END)"
+						 " > clock_timestamp() - make_interval(secs => $2)"
+						 " FROM zdm.job j LEFT JOIN zdm.event e ON e.job_id = j.job_id AND e.event IN ('running', 'continued')"
+						 " WHERE j.job_id = $1 GROUP BY j.job_id",
 						 job->id, FLOAT8OID, Float8GetDatum(1 << job->fruitless_starts));
 }
 

@@ -210,7 +210,7 @@ begin_job(void *arg)
 		return;
 	if (!zdm_job_is_due(found))
 	{
-		/* put off since the dispatcher looked */
+		/* its time was changed since the dispatcher looked */
 		zdm_job_set_waiting(job_id, NULL);
 		leaves_freely = true;
 		return;
@@ -353,8 +353,7 @@ record_outcome(void *arg)
 			zdm_job_transition(now, ZDM_JOB_PAUSED, message, outcome->error);
 			break;
 		case ZDM_RUN_AGAIN:
-			zdm_job_set_not_before(job_id, outcome->again_at);
-			zdm_job_transition(now, ZDM_JOB_QUEUED, NULL, NULL);
+			zdm_job_put_off(now, outcome->again_at, outcome->why);
 			break;
 		case ZDM_RUN_CANCELLED: /* run_job() has made it ZDM_RUN_PAUSED */
 		case ZDM_RUN_STOPPED:
