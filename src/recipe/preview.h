@@ -15,7 +15,4 @@ extern void zdm_recipe_preview_into(ReturnSetInfo *result);
 extern bool zdm_recipe_previewed(void);
 extern void zdm_recipe_preview(Relation rel, ZdmRecipe *recipe);
 
-/* api.c: is this C function one that starts a recipe? */
-extern bool zdm_recipe_is_function(PGFunction function);
-
 #endif							/* ZDM_RECIPE_PREVIEW_H */

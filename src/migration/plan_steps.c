@@ -15,6 +15,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
+#include "migration/constraints.h"
 #include "parser/parser.h"
 #include "recipe/preview.h"
 #include "utils/builtins.h"
