@@ -34,11 +34,12 @@ SRCS = \
 	src/backfill/predicate.c src/backfill/proof.c src/backfill/quarantine.c src/backfill/query.c src/backfill/scan.c \
 	src/backfill/spec.c src/backfill/statement.c src/backfill/stripe_scan.c src/backfill/stripes.c src/backfill/sweep.c \
 	src/backfill/target.c src/backfill/xids.c \
+	src/scan/function_versions.c src/scan/page_scan.c \
 	src/violation/violation.c \
 	src/constraint/api.c src/constraint/check.c src/constraint/facts.c src/constraint/fk.c src/constraint/fk_list.c \
 	src/constraint/fk_merge.c src/constraint/fk_pages.c src/constraint/fk_parents.c src/constraint/fk_walk.c \
 	src/constraint/guard.c src/constraint/hierarchy.c src/constraint/keyset.c \
-	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/page_scan.c src/constraint/plan.c \
+	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/plan.c \
 	src/constraint/report.c src/constraint/sample.c \
 	src/constraint/step.c src/constraint/store.c src/constraint/target.c src/constraint/validation.c \
 	src/recipe/api.c src/recipe/expression.c src/recipe/plan.c src/recipe/plan_steps.c src/recipe/preview.c src/recipe/run.c src/recipe/store.c \

@@ -13,8 +13,8 @@
 
 #include "access/heapam.h"
 #include "compat/heap.h"
-#include "constraint/page_scan.h"
 #include "miscadmin.h"
+#include "scan/page_scan.h"
 #include "storage/bufmgr.h"
 #include "throttle/yield.h"
 #include "utils/rel.h"

@@ -2,8 +2,8 @@
  * page_scan.h
  *	  Reads all rows of a range of pages that a snapshot sees.
  */
-#ifndef ZDM_CONSTRAINT_PAGE_SCAN_H
-#define ZDM_CONSTRAINT_PAGE_SCAN_H
+#ifndef ZDM_SCAN_PAGE_SCAN_H
+#define ZDM_SCAN_PAGE_SCAN_H
 
 #include "access/htup_details.h"
 #include "compat/page_stream.h"
@@ -30,4 +30,4 @@ extern bool zdm_page_scan_next_page(ZdmPageScan *scan);
 extern bool zdm_page_scan_next_row(ZdmPageScan *scan);
 extern void zdm_page_scan_end(ZdmPageScan *scan);
 
-#endif							/* ZDM_CONSTRAINT_PAGE_SCAN_H */
+#endif							/* ZDM_SCAN_PAGE_SCAN_H */
