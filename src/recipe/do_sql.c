@@ -6,8 +6,9 @@
  * The statements of a step are one transaction, together with the note that
  * they are done.  No lock policy applies and no timer runs; what interrupts
  * them is that the job is paused or cancelled.  A wait for a lock ends after
- * LOCK_TIMEOUT_MS, and then all of them are tried again: a text that begins
- * with SET LOCAL lock_timeout decides that for itself.
+ * LOCK_TIMEOUT_MS, or after zdm.lock_timeout where there is DDL among them,
+ * behind which others would queue; then all of them are tried again.  A text
+ * that begins with SET LOCAL lock_timeout decides that for itself.
  *
  * A wait that takes long does not keep a worker: the job is queued until it is
  * worth another look.
@@ -17,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "core/identity.h"
+#include "core/settings.h"
 #include "ddl/portal.h"
 #include "executor/spi.h"
 #include "job/queue.h"
@@ -32,7 +34,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#define LOCK_TIMEOUT_MS "1000"
+#define LOCK_TIMEOUT_MS 1000
 
 /* so long a worker waits itself, asking that often; then it is queued */
 #define PATIENCE_MS 20000
@@ -46,14 +48,31 @@ typedef struct StepText
 	const ZdmStep *step;
 	const char *text;
 	const char *state;			/* of the step, once they have run */
+	int			lock_timeout_ms;
 } StepText;
+
+/* How many statements there are, and how many of them are DDL. */
+static int
+count_statements(const char *text, int *ddl)
+{
+	List	   *stmts = raw_parser(text, RAW_PARSE_DEFAULT);
+	ListCell   *lc;
+
+	*ddl = 0;
+	foreach(lc, stmts)
+	{
+		if (GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) == LOGSTMT_DDL)
+			(*ddl)++;
+	}
+	return list_length(stmts);
+}
 
 static ZdmVerdict
 sql_body(ZdmRun *base, void *arg)
 {
 	StepText   *these = arg;
 
-	zdm_pin_setting("lock_timeout", LOCK_TIMEOUT_MS);
+	zdm_pin_setting("lock_timeout", psprintf("%d", these->lock_timeout_ms));
 	zdm_ddl_execute(these->text);
 	zdm_recipe_set_state(base->job->id, these->step, these->state);
 	return ZDM_DONE;
@@ -70,7 +89,10 @@ zdm_recipe_do_sql(ZdmRecipeRun *run, const ZdmStep *step, const char *text, cons
 	StepText	these = {step, text, state};
 	ZdmVerdict	verdict;
 	ZdmError   *error;
+	int			ddl;
 
+	(void) count_statements(text, &ddl);
+	these.lock_timeout_ms = ddl > 0 ? Min(zdm_lock_timeout, LOCK_TIMEOUT_MS) : LOCK_TIMEOUT_MS;
 	base->activity = text;
 	run->user_texts = true;
 	while ((verdict = zdm_txn(base, 0, sql_body, &these, &error)) != ZDM_DONE)
@@ -83,19 +105,14 @@ zdm_recipe_do_sql(ZdmRecipeRun *run, const ZdmStep *step, const char *text, cons
 	return true;
 }
 
-/* Is it DDL and nothing else?  A text that cannot be parsed is not. */
+/* Is it DDL and nothing else?  Errors with SYNTAX_ERROR. */
 bool
 zdm_recipe_is_ddl(const char *text)
 {
-	ListCell   *lc;
-	List	   *stmts = raw_parser(text, RAW_PARSE_DEFAULT);
+	int			ddl;
+	int			all = count_statements(text, &ddl);
 
-	foreach(lc, stmts)
-	{
-		if (GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) != LOGSTMT_DDL)
-			return false;
-	}
-	return stmts != NIL;
+	return all > 0 && ddl == all;
 }
 
 /* ---------- waiting ---------- */

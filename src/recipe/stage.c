@@ -64,6 +64,12 @@ check_sql(const char *sql)
 					 errmsg("a step of kind \"sql\" must not contain %s", GetCommandTagName(CreateCommandTag(stmt))),
 					 errdetail("Its statements run in one transaction, together with the note that they are done."),
 					 errhint("Give what is to be committed before as a step of its own.")));
+		if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->filename == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a step of kind \"sql\" must not contain COPY without a file or program"),
+					 errdetail("It runs in a background worker, which has no client."),
+					 errhint("Copy the rows in a session of yours.")));
 	}
 }
 
