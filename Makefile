@@ -48,6 +48,11 @@ SRCS = \
 	src/index/api.c src/index/create.c src/index/definition.c src/index/duplicates.c src/index/index.c \
 	src/index/mark.c src/index/partitions.c src/index/progress.c src/index/rebuild.c src/index/steps.c \
 	src/index/store.c src/index/target.c \
+	src/migration/api_columns.c src/migration/build.c src/migration/carry_column.c src/migration/carry_constraint.c \
+	src/migration/carry_default.c src/migration/carry_index.c src/migration/carry_policy.c src/migration/carry_statistics.c \
+	src/migration/column.c src/migration/dependents.c src/migration/mapped.c src/migration/plan_add.c \
+	src/migration/plan_drop.c src/migration/plan_rename.c src/migration/plan_type.c src/migration/rewrite.c \
+	src/migration/rows.c src/migration/stub.c \
 	src/worker/dispatcher.c src/worker/kinds.c src/worker/launcher.c src/worker/list.c \
 	src/worker/process.c src/worker/worker.c \
 	src/zdm.c
@@ -69,7 +74,8 @@ SQL_PARTS = \
 	src/index/index.sql \
 	src/worker/worker.sql \
 	src/job/views.sql \
-	src/violation/violation.sql
+	src/violation/violation.sql \
+	src/migration/columns.sql
 
 DATA_built = build/zdm--$(EXTVERSION).sql
 DATA = $(call in_top,src/upgrade/zdm--*.sql)

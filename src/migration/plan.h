@@ -52,6 +52,13 @@ typedef struct ZdmMigrationArgs
 extern int64 zdm_migration_next_mapping_id(void);
 
 /*
+ * The name of the migration that such a call has made before; NULL when there
+ * is none.  Of the plan, kind, definition and subject are set, and removes.
+ * Errors as zdm_migration_submit().
+ */
+extern char *zdm_migration_find(Relation rel, const ZdmMigrationPlan *plan, const ZdmMigrationArgs *args);
+
+/*
  * Record the migration and, unless dry_run, start it at commit; returns its
  * name.  The same name and definition give the one that is there.  rel is the
  * target, open and checked.  Errors: DUPLICATE_OBJECT, INVALID_PARAMETER_VALUE

@@ -245,7 +245,7 @@ submit(FunctionCallInfo fcinfo, int name_argno, Relation rel, ZdmRecipe *recipe)
 	{
 		if (recipe->check)
 			recipe->check(rel, recipe->object);
-		zdm_recipe_preview(rel, recipe);
+		zdm_recipe_preview(rel, recipe, NULL);
 	}
 	relation_close(rel, NoLock);
 	return CStringGetTextDatum(name);
@@ -338,12 +338,18 @@ zdm_drop_not_null(PG_FUNCTION_ARGS)
 	return submit(fcinfo, 2, rel, zdm_plan_drop_not_null(rel, zdm_args_required_name(fcinfo, 1, "column_name")));
 }
 
+/* those of other rooms */
+extern Datum zdm_rename_column(PG_FUNCTION_ARGS);
+extern Datum zdm_change_column_type(PG_FUNCTION_ARGS);
+extern Datum zdm_add_column(PG_FUNCTION_ARGS);
+extern Datum zdm_drop_column(PG_FUNCTION_ARGS);
+
 /* Does this C function start a recipe? */
 bool
 zdm_recipe_is_function(PGFunction function)
 {
 	static const PGFunction functions[] = {
-		zdm_add_check, zdm_add_foreign_key, zdm_set_not_null, zdm_add_unique, zdm_add_primary_key,
+		zdm_rename_column, zdm_change_column_type, zdm_add_column, zdm_drop_column, zdm_add_check, zdm_add_foreign_key, zdm_set_not_null, zdm_add_unique, zdm_add_primary_key,
 		zdm_drop_constraint, zdm_drop_not_null
 	};
 

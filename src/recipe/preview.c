@@ -31,7 +31,7 @@
 
 enum
 {
-	OUT_STEP, OUT_KIND, OUT_STATEMENT, OUT_LOCK, OUT_UNDO, OUT_TIME, OUT_BASIS, OUT_COUNT
+	OUT_STEP, OUT_KIND, OUT_STATEMENT, OUT_LOCK, OUT_UNDO, OUT_TIME, OUT_BASIS, OUT_PHASE, OUT_COUNT
 };
 
 static ReturnSetInfo *preview = NULL;	/* where rows go, while a call is
@@ -99,10 +99,19 @@ zdm_recipe_previewed(void)
 	return preview != NULL;
 }
 
-/* Return the steps as rows.  Called instead of starting a job. */
+/*
+ * Return the steps as rows.  Called instead of starting a job.  phase is the
+ * phase of all, NULL for what the steps themselves say.
+ */
 void
-zdm_recipe_preview(Relation rel, ZdmRecipe *recipe)
+zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *phase)
 {
+	static const char *const names[] = {
+		[ZDM_PHASE_NONE] = NULL,
+		[ZDM_PHASE_EXPAND] = "expand",
+		[ZDM_PHASE_MIGRATE] = "migrate",
+		[ZDM_PHASE_CONTRACT] = "contract"
+	};
 	ZdmScanSample sample;
 	ListCell   *lc;
 
@@ -110,6 +119,7 @@ zdm_recipe_preview(Relation rel, ZdmRecipe *recipe)
 	foreach(lc, recipe->steps)
 	{
 		const ZdmStep *step = lfirst(lc);
+		const char *name = phase ? phase : names[step->phase];
 		Datum		values[OUT_COUNT] = {0};
 		bool		nulls[OUT_COUNT] = {false};
 
@@ -123,6 +133,8 @@ zdm_recipe_preview(Relation rel, ZdmRecipe *recipe)
 		values[OUT_TIME] = IntervalPGetDatum(zdm_sample_interval(step->expected_ms));
 		values[OUT_BASIS] = CStringGetTextDatum(step->kind == ZDM_STEP_DDL ? "changes the catalogs only" :
 												zdm_sample_basis(&sample));
+		nulls[OUT_PHASE] = name == NULL;
+		values[OUT_PHASE] = name ? CStringGetTextDatum(name) : (Datum) 0;
 		tuplestore_putvalues(preview->setResult, preview->setDesc, values, nulls);
 	}
 }

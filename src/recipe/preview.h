@@ -13,7 +13,7 @@
 extern void zdm_recipe_estimate(Relation rel, ZdmRecipe *recipe);
 extern void zdm_recipe_preview_into(ReturnSetInfo *result);
 extern bool zdm_recipe_previewed(void);
-extern void zdm_recipe_preview(Relation rel, ZdmRecipe *recipe);
+extern void zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *phase);
 
 /* api.c: is this C function one that starts a recipe? */
 extern bool zdm_recipe_is_function(PGFunction function);

@@ -40,6 +40,7 @@ typedef struct ZdmStep
 								 * undo does it */
 	char	   *object;			/* constraint, column or index */
 	char	   *lock;			/* as zdm.steps shows it */
+	Oid			target;			/* the table; invalid: the recipe's */
 	ZdmPhase	phase;
 	int64		mapping_id;		/* backfill, verify: 0 for none */
 	char	   *set_clause;		/* backfill without a mapping */

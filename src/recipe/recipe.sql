@@ -50,7 +50,7 @@ CREATE FUNCTION zdm.drop_not_null(
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_drop_not_null';
 CREATE FUNCTION zdm.plan_steps(
         call text, OUT step int, OUT kind text, OUT statement text, OUT lock text, OUT undo text,
-        OUT expected_time interval, OUT basis text)
+        OUT expected_time interval, OUT basis text, OUT phase text)
     RETURNS SETOF record
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_plan_steps';
 
@@ -69,7 +69,7 @@ COMMENT ON FUNCTION zdm.drop_constraint(regclass, name, text) IS
 COMMENT ON FUNCTION zdm.drop_not_null(regclass, name, text) IS
     'Take NOT NULL from a column at commit, without stalling anyone. Returns the name of the job.';
 COMMENT ON FUNCTION zdm.plan_steps(text) IS
-    'The steps of a call of zdm.add_check, zdm.set_not_null and their likes, given as you would run it: statement, lock, what undoes it, and the time that it takes, by reading a sample of the pages now. Starts nothing and changes nothing.';
+    'The steps of a call of zdm.add_check, zdm.rename_column and their likes, given as you would run it: statement, lock, what undoes it, phase, and the time that it takes, by reading a sample of the pages now. Starts nothing and changes nothing.';
 
 COMMENT ON TABLE zdm.recipe IS 'Changes of constraints as sequences of steps. Read zdm.jobs instead.';
 COMMENT ON COLUMN zdm.recipe.job_id IS 'Id of the job';
