@@ -11,7 +11,9 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "compat/constraint.h"
+#include "compat/type.h"
 #include "core/args.h"
+#include "ddl/statement.h"
 #include "migration/column_plan.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -159,6 +161,36 @@ zdm_column_take_new(ZdmColumnPlan *build, const char *name)
 	build->working_name = pstrdup(name);
 	build->final_name = build->working_name;
 	build->plan->new_column = build->working_name;
+}
+
+typedef struct TypeText
+{
+	const char *text;
+	Oid			type;
+	int32		typmod;
+} TypeText;
+
+static void
+parse_type(void *arg)
+{
+	TypeText   *type = arg;
+
+	zdm_compat_parse_type(type->text, &type->type, &type->typmod);
+}
+
+/*
+ * Take what a text says as the new column's type, with that type's collation.
+ * Errors: SYNTAX_ERROR, UNDEFINED_OBJECT.
+ */
+void
+zdm_column_take_type(ZdmColumnPlan *build, const char *text)
+{
+	TypeText	type = {.text = text};
+
+	zdm_statement_errors(parse_type, &type, text);
+	build->type = type.type;
+	build->typmod = type.typmod;
+	build->collation = get_typcollation(type.type);
 }
 
 /*

@@ -64,6 +64,7 @@ extern char *zdm_column_plan_join(List *statements);
 /* column.c: what a table and a column must be */
 extern void zdm_column_take_old(ZdmColumnPlan *build, const char *name);
 extern void zdm_column_take_new(ZdmColumnPlan *build, const char *name);
+extern void zdm_column_take_type(ZdmColumnPlan *build, const char *text);
 extern void zdm_column_check_type(ZdmColumnPlan *build, const char *name);
 
 /* mapped.c: what rename_column and change_column_type have in common */

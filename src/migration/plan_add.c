@@ -13,7 +13,6 @@
 #include "postgres.h"
 
 #include "catalog/heap.h"
-#include "compat/type.h"
 #include "core/identity.h"
 #include "ddl/statement.h"
 #include "migration/column_plan.h"
@@ -155,8 +154,7 @@ zdm_plan_add_column(Relation rel, int64 id, const ZdmNewColumn *column)
 	char	   *column_default;
 
 	zdm_column_take_new(build, column->column);
-	zdm_compat_parse_type(column->type, &build->type, &build->typmod);
-	build->collation = get_typcollation(build->type);
+	zdm_column_take_type(build, column->type);
 	zdm_column_check_type(build, build->working_name);
 	column_default = canonical_default(build, column->column_default, &is_volatile);
 	if (column->not_null && column->fill == NULL && column_default == NULL)

@@ -26,6 +26,7 @@ enum
 static const char parts_sql[] =
 "WITH tab AS (SELECT c.oid, format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
 "              WHERE c.oid = $1)"
+" SELECT * FROM ("
 " SELECT con.contype::text, con.conname, format('ALTER TABLE %s DROP CONSTRAINT %I', tab.name, con.conname),"
 "        (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a"
 "          WHERE a.attrelid = $1 AND a.attnum = ANY (con.conkey) AND a.attnum <> $2),"
@@ -39,7 +40,7 @@ static const char parts_sql[] =
 "   FROM pg_constraint con WHERE con.confrelid = $1 AND con.contype = 'f' AND con.conparentid = 0 AND $2 = ANY (con.confkey)"
 "    AND NOT (con.conrelid = $1 AND $2 = ANY (con.conkey))"
 " UNION ALL"
-" SELECT CASE c.relkind WHEN 'S' THEN 'S' ELSE 'i' END, c.relname, format('DROP INDEX %I.%I', n.nspname, c.relname),"
+" SELECT 'i', c.relname, format('DROP INDEX %I.%I', n.nspname, c.relname),"
 "        (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) FROM pg_attribute a JOIN pg_depend o"
 "             ON o.classid = 'pg_class'::regclass AND o.objid = c.oid AND o.refclassid = 'pg_class'::regclass"
 "            AND o.refobjid = a.attrelid AND o.refobjsubid = a.attnum WHERE a.attrelid = $1 AND a.attnum <> $2), NULL"
@@ -56,7 +57,7 @@ static const char parts_sql[] =
 "  WHERE s.stxrelid = $1"
 "    AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_statistic_ext'::regclass AND d.objid = s.oid"
 "                   AND d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2)"
-"  ORDER BY 1 <> 'f', 1, 2";
+") parts (kind, name, statement, others, expression) ORDER BY kind <> 'f', kind, name";
 
 static const char *
 kind_word(char kind)

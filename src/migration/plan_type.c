@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "compat/type.h"
 #include "migration/column_plan.h"
 #include "migration/plan_columns.h"
 #include "parser/parse_coerce.h"
@@ -88,8 +87,7 @@ take_type(ZdmColumnPlan *build, const ZdmTypeChange *change)
 {
 	Form_pg_attribute old = old_attribute(build);
 
-	zdm_compat_parse_type(change->type, &build->type, &build->typmod);
-	build->collation = get_typcollation(build->type);
+	zdm_column_take_type(build, change->type);
 	if (OidIsValid(build->collation) && OidIsValid(old->attcollation) && old->attcollation != get_typcollation(old->atttypid))
 		build->collation = old->attcollation;
 	if (change->forward == NULL && build->type == old->atttypid && build->typmod == old->atttypmod)
