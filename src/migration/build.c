@@ -240,6 +240,16 @@ zdm_column_plan_join(List *statements)
 	return buf.data;
 }
 
+/* Take a mapping as the plan's.  Errors as zdm_mapping_check(). */
+void
+zdm_column_plan_take_mapping(ZdmColumnPlan *build, ZdmMapping *mapping)
+{
+	ZdmMappingColumn new_column = {build->working_name, build->type, build->typmod, build->collation};
+
+	(void) zdm_mapping_check(build->rel, mapping, &new_column);
+	build->plan->mapping = mapping;
+}
+
 static int
 number_steps(List *steps, int number)
 {

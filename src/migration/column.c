@@ -165,7 +165,7 @@ zdm_column_take_new(ZdmColumnPlan *build, const char *name)
 
 typedef struct TypeText
 {
-	const char *text;
+	const char *source;
 	Oid			type;
 	int32		typmod;
 } TypeText;
@@ -175,19 +175,19 @@ parse_type(void *arg)
 {
 	TypeText   *type = arg;
 
-	zdm_compat_parse_type(type->text, &type->type, &type->typmod);
+	zdm_compat_parse_type(type->source, &type->type, &type->typmod);
 }
 
 /*
- * Take what a text says as the new column's type, with that type's collation.
+ * Take a type by its name as the new column's type, with that type's collation.
  * Errors: SYNTAX_ERROR, UNDEFINED_OBJECT.
  */
 void
-zdm_column_take_type(ZdmColumnPlan *build, const char *text)
+zdm_column_take_type(ZdmColumnPlan *build, const char *name)
 {
-	TypeText	type = {.text = text};
+	TypeText	type = {.source = name};
 
-	zdm_statement_errors(parse_type, &type, text);
+	zdm_statement_errors(parse_type, &type, name);
 	build->type = type.type;
 	build->typmod = type.typmod;
 	build->collation = get_typcollation(type.type);

@@ -25,7 +25,8 @@ typedef struct ZdmColumnPlan
 	AttrNumber	attnum;			/* of the old column; invalid: there is none */
 	char	   *old_name;		/* the old column's until it is retired */
 	char	   *hidden_name;	/* and from then on */
-	char	   *working_name;	/* the new column's until the old one is retired */
+	char	   *working_name;	/* the new column's until the old one is
+								 * retired */
 	char	   *final_name;		/* and from then on */
 	Oid			type;			/* of the new column */
 	int32		typmod;
@@ -58,13 +59,14 @@ extern void zdm_column_plan_hand_over(ZdmColumnPlan *build, Oid target, const ch
 									  bool first);
 extern void zdm_column_plan_manual(ZdmColumnPlan *build, const char *fmt,...) pg_attribute_printf(2, 3);
 extern void zdm_column_plan_warn(ZdmColumnPlan *build, const char *fmt,...) pg_attribute_printf(2, 3);
+extern void zdm_column_plan_take_mapping(ZdmColumnPlan *build, ZdmMapping *mapping);
 extern ZdmMigrationPlan *zdm_column_plan_end(ZdmColumnPlan *build);
 extern char *zdm_column_plan_join(List *statements);
 
 /* column.c: what a table and a column must be */
 extern void zdm_column_take_old(ZdmColumnPlan *build, const char *name);
 extern void zdm_column_take_new(ZdmColumnPlan *build, const char *name);
-extern void zdm_column_take_type(ZdmColumnPlan *build, const char *text);
+extern void zdm_column_take_type(ZdmColumnPlan *build, const char *name);
 extern void zdm_column_check_type(ZdmColumnPlan *build, const char *name);
 
 /* mapped.c: what rename_column and change_column_type have in common */
@@ -83,7 +85,8 @@ extern void zdm_carry_policies(ZdmColumnPlan *build);
 /* carry_index.c */
 typedef struct ZdmIndexCarry
 {
-	char	   *definition;		/* CREATE INDEX CONCURRENTLY under another name */
+	char	   *definition;		/* CREATE INDEX CONCURRENTLY under another
+								 * name */
 	char	   *name;			/* that name */
 	char	   *after;			/* to be run when it has the old one's name:
 								 * begins with ';', or is empty */
@@ -122,6 +125,6 @@ extern char *zdm_rewrite_lists(const char *definition, Bitmapset *lists, const Z
 extern List *zdm_rewrite_columns_read(const char *text);
 extern Node *zdm_analyze_condition(Relation rel, const char *text);
 extern void zdm_check_as_new(ZdmColumnPlan *build, const char *text, const char *what, const char *name,
-							  bool is_condition, bool must_be_immutable);
+							 bool is_condition, bool must_be_immutable);
 
 #endif							/* ZDM_MIGRATION_COLUMN_PLAN_H */

@@ -30,7 +30,7 @@
 typedef struct Default
 {
 	ZdmColumnPlan *build;
-	const char *text;
+	const char *source;
 	Node	   *expr;
 } Default;
 
@@ -39,7 +39,7 @@ analyze_default(void *arg)
 {
 	Default    *def = arg;
 	ParseState *pstate = make_parsestate(NULL);
-	List	   *stmts = raw_parser(psprintf("ALTER TABLE t ALTER COLUMN c SET DEFAULT %s", def->text), RAW_PARSE_DEFAULT);
+	List	   *stmts = raw_parser(psprintf("ALTER TABLE t ALTER COLUMN c SET DEFAULT %s", def->source), RAW_PARSE_DEFAULT);
 	AlterTableStmt *stmt = castNode(AlterTableStmt, linitial_node(RawStmt, stmts)->stmt);
 
 	if (list_length(stmts) != 1 || list_length(stmt->cmds) != 1)
@@ -54,16 +54,16 @@ analyze_default(void *arg)
 
 /* The default as PostgreSQL writes it, names qualified; NULL for none. */
 static char *
-canonical_default(ZdmColumnPlan *build, const char *text, bool *is_volatile)
+canonical_default(ZdmColumnPlan *build, const char *source, bool *is_volatile)
 {
-	Default		def = {build, text, NULL};
+	Default		def = {build, source, NULL};
 	ZdmBorrowedIdentity borrowed;
 	char	   *canonical;
 
 	*is_volatile = false;
-	if (text == NULL)
+	if (source == NULL)
 		return NULL;
-	zdm_statement_errors(analyze_default, &def, text);
+	zdm_statement_errors(analyze_default, &def, source);
 	*is_volatile = contain_volatile_functions(def.expr);
 	zdm_identity_borrow(&borrowed, GetUserId(), "pg_catalog, pg_temp");
 	canonical = deparse_expression(def.expr, NIL, false, false);
@@ -107,12 +107,10 @@ static void
 plan_filled(ZdmColumnPlan *build, const ZdmNewColumn *column, const char *column_default)
 {
 	ZdmMapping *mapping = make_mapping(build, column);
-	ZdmMappingColumn new_column = {build->working_name, build->type, build->typmod, build->collation};
 	char	   *trigger;
 	char	   *drop;
 
-	(void) zdm_mapping_check(build->rel, mapping, &new_column);
-	build->plan->mapping = mapping;
+	zdm_column_plan_take_mapping(build, mapping);
 	trigger = zdm_mapping_trigger_sql(build->rel, mapping);
 	drop = zdm_mapping_drop_trigger_sql(build->rel, mapping->id);
 	plan_column(build, "");

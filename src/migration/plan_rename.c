@@ -34,14 +34,11 @@ ZdmMigrationPlan *
 zdm_plan_rename_column(Relation rel, int64 id, const char *column, const char *new_name)
 {
 	ZdmColumnPlan *build = zdm_column_plan_begin(rel, "rename_column", id);
-	ZdmMappingColumn new_column;
 
 	zdm_column_take_old(build, column);
 	zdm_column_take_new(build, new_name);
 	get_atttypetypmodcoll(RelationGetRelid(rel), build->attnum, &build->type, &build->typmod, &build->collation);
-	build->plan->mapping = make_mapping(build);
-	new_column = (ZdmMappingColumn) {build->working_name, build->type, build->typmod, build->collation};
-	(void) zdm_mapping_check(rel, build->plan->mapping, &new_column);
+	zdm_column_plan_take_mapping(build, make_mapping(build));
 	zdm_column_plan_mapped(build);
 	return zdm_column_plan_end(build);
 }

@@ -117,15 +117,12 @@ ZdmMigrationPlan *
 zdm_plan_change_column_type(Relation rel, int64 id, const ZdmTypeChange *change)
 {
 	ZdmColumnPlan *build = zdm_column_plan_begin(rel, "change_column_type", id);
-	ZdmMappingColumn new_column;
 
 	take_names(build, change);
 	take_type(build, change);
 	build->retyped = true;
 	build->plain_cast = change->forward == NULL;
-	build->plan->mapping = make_mapping(build, change);
-	new_column = (ZdmMappingColumn) {build->working_name, build->type, build->typmod, build->collation};
-	(void) zdm_mapping_check(rel, build->plan->mapping, &new_column);
+	zdm_column_plan_take_mapping(build, make_mapping(build, change));
 	zdm_column_plan_mapped(build);
 	return zdm_column_plan_end(build);
 }

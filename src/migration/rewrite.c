@@ -37,25 +37,25 @@ typedef struct Token
 
 typedef struct Tokens
 {
-	const char *text;
+	const char *source;
 	Token	   *all;
 	int			count;
 } Tokens;
 
 static Tokens *
-scan(const char *text)
+scan(const char *source)
 {
 	Tokens	   *tokens = palloc(sizeof(Tokens));
 	core_yy_extra_type extra;
-	core_yyscan_t scanner = scanner_init(text, &extra, &ScanKeywords, ScanKeywordTokens);
+	core_yyscan_t scanner = scanner_init(source, &extra, &ScanKeywords, ScanKeywordTokens);
 	core_YYSTYPE value;
 	YYLTYPE		start = 0;
 	int			depth = 0;
 	int			list = 0;
 
-	tokens->text = text;
+	tokens->source = source;
 	tokens->count = 0;
-	tokens->all = palloc(sizeof(Token) * (strlen(text) + 1));
+	tokens->all = palloc(sizeof(Token) * (strlen(source) + 1));
 	for (;;)
 	{
 		int			code = core_yylex(&value, &start, scanner);
@@ -86,13 +86,13 @@ token_at(const Tokens *tokens, int start)
 		if (tokens->all[i].start == start)
 			return i;
 	}
-	elog(ERROR, "no token at position %d of: %s", start, tokens->text);
+	elog(ERROR, "no token at position %d of: %s", start, tokens->source);
 }
 
 static bool
 is_char(const Tokens *tokens, int i, char c)
 {
-	return i >= 0 && i < tokens->count && tokens->all[i].length == 1 && tokens->text[tokens->all[i].start] == c;
+	return i >= 0 && i < tokens->count && tokens->all[i].length == 1 && tokens->source[tokens->all[i].start] == c;
 }
 
 /* Is that token this name, as PostgreSQL itself would write it? */
@@ -102,7 +102,7 @@ is_name(const Tokens *tokens, int i, const char *name)
 	const char *quoted = quote_identifier(name);
 	const Token *token = &tokens->all[i];
 
-	return strlen(quoted) == token->length && strncmp(tokens->text + token->start, quoted, token->length) == 0;
+	return strlen(quoted) == token->length && strncmp(&tokens->source[token->start], quoted, token->length) == 0;
 }
 
 /* ---------- edits ---------- */
@@ -151,7 +151,7 @@ compare_edits(const void *a, const void *b)
 static char *
 apply(Edits *edits)
 {
-	const char *text = edits->tokens->text;
+	const char *source = edits->tokens->source;
 	StringInfoData buf;
 	int			done = 0;
 
@@ -159,11 +159,11 @@ apply(Edits *edits)
 	initStringInfo(&buf);
 	for (int i = 0; i < edits->count; i++)
 	{
-		appendBinaryStringInfo(&buf, text + done, edits->all[i].start - done);
+		appendBinaryStringInfo(&buf, &source[done], edits->all[i].start - done);
 		appendStringInfoString(&buf, edits->all[i].replacement);
 		done = edits->all[i].end;
 	}
-	appendStringInfoString(&buf, text + done);
+	appendStringInfoString(&buf, &source[done]);
 	return buf.data;
 }
 
@@ -276,7 +276,7 @@ element_of_list(const Tokens *tokens, int list, int element)
 		if (is_char(tokens, i, ',') && --element == 0)
 			return i + 1;
 	}
-	elog(ERROR, "list %d is too short: %s", list, tokens->text);
+	elog(ERROR, "list %d is too short: %s", list, tokens->source);
 }
 
 static void
@@ -355,14 +355,14 @@ zdm_rewrite_lists(const char *definition, Bitmapset *lists, const ZdmRenaming *r
 
 /* The targets of a SELECT list, analyzed against the table. */
 static List *
-analyze(Relation rel, const char *text, bool is_condition)
+analyze(Relation rel, const char *source, bool is_condition)
 {
-	SelectStmt *select = castNode(SelectStmt, parse_expression(text));
+	SelectStmt *select = castNode(SelectStmt, parse_expression(source));
 	ParseState *pstate = make_parsestate(NULL);
 	List	   *exprs = NIL;
 	ListCell   *lc;
 
-	pstate->p_sourcetext = text;
+	pstate->p_sourcetext = source;
 	addNSItemToQuery(pstate, addRangeTableEntryForRelation(pstate, rel, AccessShareLock, NULL, false, true),
 					 true, true, true);
 	foreach(lc, select->targetList)
