@@ -14,9 +14,9 @@ CREATE TABLE "Order" (
 CREATE INDEX order_email ON "Order" (lower("E mail")) WHERE customer > 0;
 
 -- Prints a plan, mapping ids left out.
-CREATE FUNCTION plan(call text, OUT phase text, OUT kind text, OUT statement text, OUT undo text, OUT lock text)
+CREATE FUNCTION plan(call text, OUT phase text, OUT stage text, OUT kind text, OUT statement text, OUT undo text, OUT lock text)
     RETURNS SETOF record LANGUAGE sql AS $$
-    SELECT p.phase, p.kind, replace(regexp_replace(p.statement, '(zdm.sync\(''\d+''(, ''[^'']*''){8}).*\)$', '\1...)'), '; ', E';\n'),
+    SELECT p.phase, p.stage, p.kind, replace(regexp_replace(p.statement, '(zdm.sync\(''\d+''(, ''[^'']*''){8}).*\)$', '\1...)'), '; ', E';\n'),
            replace(regexp_replace(p.undo, '(zdm.sync\(''\d+''(, ''[^'']*''){8}).*\)$', '\1...)'), '; ', E';\n'), p.lock
       FROM zdm.plan_steps('SELECT zdm.' || call) p ORDER BY p.step
 $$;

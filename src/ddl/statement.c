@@ -330,6 +330,52 @@ parse_step(void *arg)
 }
 
 /*
+ * SELECT pg_catalog.setval(...): a sequence that was made goes on where another
+ * stopped, for which there is no DDL.
+ */
+static bool
+sets_sequence(const Node *tree)
+{
+	const SelectStmt *select = (const SelectStmt *) tree;
+	const Node *value;
+
+	if (!IsA(tree, SelectStmt) || list_length(select->targetList) != 1)
+		return false;
+	value = linitial_node(ResTarget, select->targetList)->val;
+	if (!IsA(value, FuncCall) || list_length(((const FuncCall *) value)->funcname) != 2)
+		return false;
+	return strcmp(strVal(linitial(((const FuncCall *) value)->funcname)), "pg_catalog") == 0 &&
+		strcmp(strVal(lsecond(((const FuncCall *) value)->funcname)), "setval") == 0;
+}
+
+static ZdmStatement *
+make_statement(const char *text, Node *tree)
+{
+	ZdmStatement *statement = palloc0(sizeof(ZdmStatement));
+
+	statement->text = text;
+	statement->tree = tree;
+	statement->tag = CreateCommandTag(tree);
+	if (!classify_closely(statement) && !is_plain_ddl(tree))
+		refuse_the_rest(statement);
+	return statement;
+}
+
+static List *
+parse_text(const char *text)
+{
+	ParseArg	parse = {.text = text};
+
+	zdm_statement_errors(parse_step, &parse, text);
+	if (parse.stmts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("statement is empty"),
+				 errhint("Give one DDL statement, such as \"ALTER TABLE t ADD COLUMN c int\".")));
+	return parse.stmts;
+}
+
+/*
  * Parse a statement, in the current memory context.  Errors with SYNTAX_ERROR
  * when it is none or more than one, with INVALID_PARAMETER_VALUE when it is
  * not DDL, with FEATURE_NOT_SUPPORTED when it is DDL that cannot be a job.
@@ -337,30 +383,45 @@ parse_step(void *arg)
 ZdmStatement *
 zdm_statement_parse(const char *text)
 {
-	ZdmStatement *statement = palloc0(sizeof(ZdmStatement));
-	ParseArg	parse;
+	List	   *stmts = parse_text(text);
 
-	parse.text = text;
-
-	parse.stmts = NIL;
-	zdm_statement_errors(parse_step, &parse, text);
-	if (parse.stmts == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("statement is empty"),
-				 errhint("Give one DDL statement, such as \"ALTER TABLE t ADD COLUMN c int\".")));
-	if (list_length(parse.stmts) > 1)
+	if (list_length(stmts) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("statement must not contain a second statement"),
 				 errhint("Give each to a zdm.execute_ddl() of its own.")));
-	statement->text = text;
+	return make_statement(text, linitial_node(RawStmt, stmts)->stmt);
+}
 
-	statement->tree = linitial_node(RawStmt, parse.stmts)->stmt;
-	statement->tag = CreateCommandTag(statement->tree);
-	if (!classify_closely(statement) && !is_plain_ddl(statement->tree))
-		refuse_the_rest(statement);
+static ZdmStatement *
+make_one_of_list(const char *text, Node *tree)
+{
+	ZdmStatement *statement;
+
+	if (!sets_sequence(tree))
+		return make_statement(text, tree);
+	statement = palloc0(sizeof(ZdmStatement));
+	statement->text = text;
+	statement->tree = tree;
+	statement->tag = CreateCommandTag(tree);
+	statement->sets_sequence = true;
 	return statement;
+}
+
+/*
+ * Parse statements separated by semicolons: a list of ZdmStatement, each with
+ * the whole text.  Errors likewise, but there may be more than one, and one may
+ * be a SELECT of pg_catalog.setval().
+ */
+List *
+zdm_statement_parse_list(const char *text)
+{
+	List	   *statements = NIL;
+	ListCell   *lc;
+
+	foreach(lc, parse_text(text))
+		statements = lappend(statements, make_one_of_list(text, lfirst_node(RawStmt, lc)->stmt));
+	return statements;
 }
 
 /* That a DROP or a COMMENT names, when it is a relation or a part of one. */

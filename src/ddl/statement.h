@@ -16,12 +16,15 @@ typedef struct ZdmStatement
 	bool		toplevel;		/* cannot run in a transaction block */
 	bool		harmless;		/* what it locks is in nobody's way, however
 								 * long it takes */
+	bool		sets_sequence;	/* no DDL: it locks nothing else than what the
+								 * statements before it have */
 } ZdmStatement;
 
 /* what to run under zdm_statement_errors() */
 typedef void (*ZdmStatementStep) (void *arg);
 
 extern ZdmStatement *zdm_statement_parse(const char *text);
+extern List *zdm_statement_parse_list(const char *text);
 extern void zdm_statement_errors(ZdmStatementStep step, void *arg, const char *text);
 extern const RangeVar *zdm_statement_object(const ZdmStatement *statement);
 

@@ -7,7 +7,6 @@
 
 #include <math.h>
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "core/args.h"
 #include "core/catalog.h"
@@ -16,12 +15,11 @@
 #include "job/interrupt.h"
 #include "job/job.h"
 #include "job/queue.h"
+#include "job/requeue.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
-#include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(zdm_job_id);
@@ -108,58 +106,6 @@ zdm_pause_job(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* The target as it is now: by OID here, by name after a restore. */
-static Oid
-current_target(ZdmJob *job)
-{
-	Oid			nsp;
-
-	if (job->is_local)
-		return job->target;
-	nsp = get_namespace_oid(job->target_schema, true);
-	return OidIsValid(nsp) ? get_relname_relid(job->target_name, nsp) : InvalidOid;
-}
-
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
-/* Put a stopped job into the queue, as its target is now. */
-static void
-requeue(ZdmJob *job, const char *reason)
-{
-	Oid			target = current_target(job);
-	Oid			owner = job->as_caller ? job->owner_id : relation_owner(target);
-
-	if (!OidIsValid(owner) && job->as_caller)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("role \"%s\", as which job " INT64_FORMAT " runs, no longer exists", job->owner, job->id),
-				 errhint("Use zdm.cancel_job(" INT64_FORMAT ") and start a new job.", job->id)));
-	if (!OidIsValid(owner))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("table \"%s.%s\" of job " INT64_FORMAT " no longer exists",
-						job->target_schema, job->target_name, job->id),
-				 errhint("Use zdm.cancel_job(" INT64_FORMAT ") and start a new job.", job->id)));
-	zdm_require_owner_rights(owner, psprintf("table \"%s.%s\"",
-											 job->target_schema, job->target_name));
-	job->target = target;
-	zdm_job_adopt(job, owner);
-	zdm_job_transition(job, ZDM_JOB_QUEUED, reason, NULL);
-	zdm_queue_request();
-}
-
 /* zdm.resume_job(job bigint) */
 Datum
 zdm_resume_job(PG_FUNCTION_ARGS)
@@ -176,7 +122,7 @@ zdm_resume_job(PG_FUNCTION_ARGS)
 		zdm_queue_request();
 	}
 	else if (job->state == ZDM_JOB_PAUSED)
-		requeue(job, "resumed");
+		zdm_job_requeue(job, "resumed");
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -220,7 +166,7 @@ zdm_retry_job(PG_FUNCTION_ARGS)
 	{
 		case ZDM_JOB_FAILED:
 		case ZDM_JOB_CANCELLED:
-			requeue(job, "retried");
+			zdm_job_requeue(job, "retried");
 			break;
 		case ZDM_JOB_QUEUED:
 		case ZDM_JOB_RUNNING:

@@ -28,8 +28,12 @@ CREATE TABLE zdm.job (
     cluster_id      text NOT NULL,
     database_id     oid NOT NULL,
     cleanup         boolean NOT NULL DEFAULT false,
-    as_caller       boolean NOT NULL DEFAULT false
+    as_caller       boolean NOT NULL DEFAULT false,
+    not_before      timestamptz,
+    waiting_since   timestamptz,
+    migration_id    bigint
 );
+CREATE INDEX job_migration ON zdm.job (migration_id) WHERE migration_id IS NOT NULL;
 CREATE INDEX job_unfinished ON zdm.job (job_id) WHERE state IN ('queued', 'running') OR (state = 'cancelled' AND cleanup);
 
 CREATE TABLE zdm.event (
@@ -38,9 +42,11 @@ CREATE TABLE zdm.event (
     at          timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor       text NOT NULL,
     event       text NOT NULL,
-    message     text
+    message     text,
+    migration_id bigint
 );
 CREATE INDEX event_job ON zdm.event (job_id, event_id);
+CREATE INDEX event_migration ON zdm.event (migration_id, event_id) WHERE migration_id IS NOT NULL;
 
 SELECT pg_catalog.pg_extension_config_dump('zdm.job', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.job_job_id_seq', '');
@@ -115,12 +121,16 @@ COMMENT ON COLUMN zdm.job.batch_time_ms IS 'Duration a batch aims at, in millise
 COMMENT ON COLUMN zdm.job.max_rows_per_second IS 'Ceiling of rows a second';
 COMMENT ON COLUMN zdm.job.cluster_id IS 'System identifier of the cluster it was made in';
 COMMENT ON COLUMN zdm.job.database_id IS 'OID of the database it was made in';
-COMMENT ON COLUMN zdm.job.cleanup IS 'Whether it leaves something behind that a worker removes once the job is cancelled';
+COMMENT ON COLUMN zdm.job.not_before IS 'When it may run at the earliest, while it is queued';
+COMMENT ON COLUMN zdm.job.waiting_since IS 'Since when something holds it back';
+COMMENT ON COLUMN zdm.job.migration_id IS 'Id of the migration that it works for, NULL for none';
+COMMENT ON COLUMN zdm.job.cleanup IS 'Whether it leaves something behind that a worker removes once the job is cancelled; of a done job, whether it can be undone';
 
-COMMENT ON TABLE zdm.event IS 'Events of jobs. Read zdm.events instead.';
+COMMENT ON TABLE zdm.event IS 'Events of jobs and migrations. Read zdm.events instead.';
 COMMENT ON COLUMN zdm.event.event_id IS 'Id';
 COMMENT ON COLUMN zdm.event.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.event.at IS 'When';
 COMMENT ON COLUMN zdm.event.actor IS 'Role';
 COMMENT ON COLUMN zdm.event.event IS 'What';
 COMMENT ON COLUMN zdm.event.message IS 'Why';
+COMMENT ON COLUMN zdm.event.migration_id IS 'Id of the migration, NULL for none';

@@ -16,20 +16,27 @@
 
 #define MAX_NAME_LENGTH 200
 
+/* Errors with INVALID_PARAMETER_VALUE when a name is no good for a job; NULL is. */
+void
+zdm_submit_check_name(const char *name)
+{
+	if (name && (name[0] == '\0' || pg_mbstrlen(name) > MAX_NAME_LENGTH))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name must have 1 to %d characters", MAX_NAME_LENGTH),
+				 errhint("Leave it out to have one derived from the definition.")));
+}
+
 /*
  * Argument argno, the name that a job is to have; NULL when it is not given.
- * Errors with INVALID_PARAMETER_VALUE when it is no good.
+ * Errors as zdm_submit_check_name().
  */
 char *
 zdm_submit_given_name(FunctionCallInfo fcinfo, int argno)
 {
 	char	   *name = zdm_args_text(fcinfo, argno);
 
-	if (name && (name[0] == '\0' || pg_mbstrlen(name) > MAX_NAME_LENGTH))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("name must have 1 to %d characters", MAX_NAME_LENGTH),
-				 errhint("Leave it out to have one derived from the definition.")));
+	zdm_submit_check_name(name);
 	return name;
 }
 
@@ -114,8 +121,8 @@ existing(const char *name, const char *kind, ZdmSubmitDiffers differs, const voi
 }
 
 /* A new job needs the launcher to survive a restart; one that is done already does not. */
-static void
-notice_no_preload(int64 job_id)
+void
+zdm_submit_notice_no_preload(int64 job_id)
 {
 	if (!zdm_queue_is_preloaded() && zdm_job_load(job_id, false)->state != ZDM_JOB_DONE)
 		ereport(NOTICE,
@@ -140,7 +147,7 @@ zdm_submit(const char *name, const char *kind, ZdmSubmitDiffers differs, ZdmSubm
 	{
 		job_id = create(name, arg);
 		if (job_id != 0)
-			notice_no_preload(job_id);
+			zdm_submit_notice_no_preload(job_id);
 		else
 			job_id = existing(name, kind, differs, arg);
 	}

@@ -26,6 +26,7 @@ typedef int64 (*ZdmSubmitCreate) (const char *name, void *arg);
  */
 typedef bool (*ZdmSubmitOutdated) (const ZdmJob *job, const void *wanted);
 
+extern void zdm_submit_check_name(const char *name);
 extern char *zdm_submit_given_name(FunctionCallInfo fcinfo, int argno);
 extern char *zdm_submit_derive_name(const char *subject, const char *definition);
 extern char *zdm_submit_name(FunctionCallInfo fcinfo, int argno, const char *subject,
@@ -34,5 +35,6 @@ extern char *zdm_submit_next_name(const char *base, const char *kind,
 								  ZdmSubmitOutdated is_outdated, const void *wanted);
 extern int64 zdm_submit(const char *name, const char *kind, ZdmSubmitDiffers differs,
 						ZdmSubmitCreate create, void *arg);
+extern void zdm_submit_notice_no_preload(int64 job_id);
 
 #endif							/* ZDM_JOB_SUBMIT_H */

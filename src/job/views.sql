@@ -19,7 +19,7 @@ SELECT j.job_id,
        j.state,
        CASE WHEN j.state = 'done' THEN 1.0
             WHEN r.steps > 0 THEN
-                 pg_catalog.round(least(0.99, (r.steps_done + coalesce(k.share, 0)) / r.steps)::numeric, 4)
+                 pg_catalog.round(least(0.99, (coalesce(r.work_done, 0) + coalesce(r.work_now, 0) * least(coalesce(k.share, 0), 1)) / r.work)::numeric, 4)
             ELSE pg_catalog.round(least(0.99, coalesce(k.share, 0))::numeric, 4) END::float8 AS progress,
        coalesce(c.rows_done, v.rows_done, b.tuples_done) AS rows_done,
        coalesce(c.rows_estimated, v.rows_estimated, b.tuples_total) AS rows_estimated,
@@ -34,6 +34,7 @@ SELECT j.job_id,
             WHEN NOT zdm.is_local(j.cluster_id, j.database_id) THEN
                  pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database (restore, copy or upgrade)', j.job_id)
             WHEN pg_catalog.pg_is_in_recovery() THEN 'the primary: this is a standby'
+            WHEN j.state = 'queued' AND j.not_before > pg_catalog.clock_timestamp() THEN coalesce(j.waiting_for, 'until ' || j.not_before::timestamptz(0))
             ELSE coalesce(j.waiting_for, 'a worker') END AS waiting_for,
        w.pid,
        zdm.owner_name(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner) AS owner,
@@ -47,7 +48,9 @@ SELECT j.job_id,
        j.last_hint AS hint,
        j.duty,
        pg_catalog.make_interval(secs => j.batch_time_ms / 1000.0) AS batch_time,
-       j.max_rows_per_second
+       j.max_rows_per_second,
+       j.waiting_since,
+       (SELECT m.name FROM zdm.migration m WHERE m.migration_id = j.migration_id) AS migration
   FROM zdm.job j
   LEFT JOIN zdm.backfill_cursor c USING (job_id)
   LEFT JOIN zdm.validation_cursor v USING (job_id)
@@ -56,10 +59,16 @@ SELECT j.job_id,
   LEFT JOIN zdm.list_index_builds() b ON b.pid = w.pid
  CROSS JOIN LATERAL (
        SELECT count(*) AS steps,
-              count(*) FILTER (WHERE s.state = 'done') AS steps_done,
-              min(s.kind) FILTER (WHERE s.state <> 'done' AND s.step = (SELECT min(n.step) FROM zdm.recipe_step n
-                                                                         WHERE n.job_id = j.job_id AND n.state <> 'done')) AS kind
-         FROM zdm.recipe_step s WHERE s.job_id = j.job_id) r
+              sum(s.work) AS work,
+              sum(s.work) FILTER (WHERE s.state = 'done') AS work_done,
+              sum(s.work) FILTER (WHERE s.is_current) AS work_now,
+              min(s.kind) FILTER (WHERE s.is_current) AS kind,
+              min(s.wait_ms) FILTER (WHERE s.is_current) AS wait_ms,
+              min(s.began_at) FILTER (WHERE s.is_current) AS began_at
+         FROM (SELECT e.*,
+                      e.step = min(e.step) FILTER (WHERE e.state <> 'done') OVER () AS is_current,
+                      greatest(coalesce(e.expected_ms, CASE e.kind WHEN 'ddl' THEN 0 ELSE 1000 END), e.wait_ms, 50) AS work
+                 FROM zdm.recipe_step e WHERE e.job_id = j.job_id) s) r
  CROSS JOIN LATERAL (
        SELECT CASE coalesce(r.kind, j.kind)
               WHEN 'backfill' THEN
@@ -73,8 +82,10 @@ SELECT j.job_id,
                                                    ELSE 0 END) / c.stripes)
                              / c.blocks_total END
               WHEN 'index' THEN (x.leaves_done + coalesce(b.progress, 0)) / nullif(x.leaves_total, 0)
-              WHEN 'ddl' THEN 0
-              ELSE (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0) END AS share) k
+              WHEN 'wait' THEN extract(epoch FROM pg_catalog.clock_timestamp() - r.began_at)::float8 * 1000 / nullif(r.wait_ms, 0)
+              WHEN 'validate' THEN (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0)
+              WHEN 'validation' THEN (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0)
+              END AS share) k
  WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
 CREATE VIEW zdm.backfills WITH (security_barrier) AS
@@ -149,11 +160,23 @@ SELECT s.job_id,
        s.lock,
        s.undo,
        s.finished_at,
-       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time
+       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time,
+       m.name AS migration,
+       s.phase,
+       CASE s.job_id WHEN m.main_job THEN 'main' WHEN m.retire_job THEN 'retire' WHEN m.purge_job THEN 'purge' END AS stage
   FROM zdm.recipe_step s
   JOIN zdm.recipe r USING (job_id)
   JOIN zdm.job j USING (job_id)
- WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+  LEFT JOIN zdm.migration m ON m.migration_id = j.migration_id
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner)
+UNION ALL
+SELECT NULL, m.name, m.kind, p.step, p.kind, 'pending', p.statement, p.lock, p.undo, NULL,
+       pg_catalog.make_interval(secs => p.expected_ms / 1000.0), m.name, p.phase, p.stage
+  FROM zdm.migration m
+  JOIN zdm.migration_step p USING (migration_id)
+ WHERE CASE p.stage WHEN 'main' THEN m.main_job WHEN 'retire' THEN m.retire_job ELSE m.purge_job END IS NULL
+   AND m.phase NOT IN ('done', 'aborted')
+   AND zdm.may_see(zdm.is_local(m.cluster_id, m.database_id), m.runs_as_id, m.runs_as);
 
 CREATE VIEW zdm.statements WITH (security_barrier) AS
 SELECT j.job_id,
@@ -248,10 +271,13 @@ SELECT e.event_id,
        j.name AS job_name,
        e.event,
        e.actor,
-       e.message
+       e.message,
+       m.name AS migration
   FROM zdm.event e
-  JOIN zdm.job j USING (job_id)
- WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+  LEFT JOIN zdm.job j USING (job_id)
+  LEFT JOIN zdm.migration m ON m.migration_id = e.migration_id
+ WHERE CASE WHEN j.job_id IS NOT NULL THEN zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner)
+            ELSE zdm.may_see(zdm.is_local(m.cluster_id, m.database_id), m.runs_as_id, m.runs_as) END;
 
 GRANT EXECUTE ON FUNCTION zdm.is_local(text, oid), zdm.may_see(boolean, oid, text), zdm.owner_name(boolean, oid, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION zdm.list_workers() TO PUBLIC;
@@ -261,7 +287,7 @@ GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.validations, zdm.statements, zdm.bl
 COMMENT ON VIEW zdm.jobs IS 'One row per job: state, progress, and what holds it back.';
 COMMENT ON COLUMN zdm.jobs.job_id IS 'Id, as the function that started it returned it';
 COMMENT ON COLUMN zdm.jobs.name IS 'Unique name, given or derived from the definition';
-COMMENT ON COLUMN zdm.jobs.kind IS 'What the job does: backfill, validation, index, ddl, recipe';
+COMMENT ON COLUMN zdm.jobs.kind IS 'What the job does: backfill, validation, index, ddl, recipe, invariant';
 COMMENT ON COLUMN zdm.jobs.target IS 'Table it works on; for a statement about no table, its kind';
 COMMENT ON COLUMN zdm.jobs.state IS 'queued, running, paused, failed, cancelled or done';
 COMMENT ON COLUMN zdm.jobs.progress IS 'Share of the work that is done, 0 to 1';
@@ -283,6 +309,8 @@ COMMENT ON COLUMN zdm.jobs.hint IS 'What to do about that error';
 COMMENT ON COLUMN zdm.jobs.duty IS 'Share of time at work set for this job, NULL: zdm.duty';
 COMMENT ON COLUMN zdm.jobs.batch_time IS 'Duration that a batch aims at set for this job, NULL: zdm.batch_time';
 COMMENT ON COLUMN zdm.jobs.max_rows_per_second IS 'Ceiling of rows a second set for this job';
+COMMENT ON COLUMN zdm.jobs.waiting_since IS 'Since when something holds it back';
+COMMENT ON COLUMN zdm.jobs.migration IS 'Name of the migration that it works for, NULL for none';
 
 COMMENT ON VIEW zdm.backfills IS 'One row per backfill: definition and inner figures.';
 COMMENT ON COLUMN zdm.backfills.job_id IS 'Id of the job';
@@ -333,18 +361,22 @@ COMMENT ON COLUMN zdm.validations.longest_chunk IS 'Duration of the longest chun
 COMMENT ON COLUMN zdm.validations.started_at IS 'When it first ran';
 COMMENT ON COLUMN zdm.validations.finished_at IS 'When it became done, failed or cancelled';
 
-COMMENT ON VIEW zdm.steps IS 'The steps of changes of constraints: what was run, what will be, under which lock.';
-COMMENT ON COLUMN zdm.steps.job_id IS 'Id of the job';
-COMMENT ON COLUMN zdm.steps.name IS 'Name of the job';
+COMMENT ON VIEW zdm.steps IS 'The steps of migrations: what was run, what will be, under which lock.';
+COMMENT ON COLUMN zdm.steps.job_id IS 'Id of the job, NULL when there is none yet';
+COMMENT ON COLUMN zdm.steps.name IS 'Name of the job, which before there is one is that of the migration';
 COMMENT ON COLUMN zdm.steps.recipe IS 'The function that was called';
 COMMENT ON COLUMN zdm.steps.step IS 'Order, from 1';
-COMMENT ON COLUMN zdm.steps.kind IS 'ddl: one short statement; index: a concurrent build; validate: in chunks';
+COMMENT ON COLUMN zdm.steps.kind IS 'ddl: short statements in one transaction; index: a concurrent build; validate: in chunks; backfill: rows are filled; verify: rows are compared; sql: statements of the user in one transaction; wait: for a time or a query';
 COMMENT ON COLUMN zdm.steps.state IS 'pending, done or undone; of the current step, the state of the job';
 COMMENT ON COLUMN zdm.steps.statement IS 'What it does, as a statement; a validation does the same in chunks';
 COMMENT ON COLUMN zdm.steps.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.steps.undo IS 'What undoes it when the job is cancelled';
 COMMENT ON COLUMN zdm.steps.finished_at IS 'When it was done or undone';
 COMMENT ON COLUMN zdm.steps.expected_time IS 'How long it was expected to take, by the size of the table and a sample of its pages read at submit, without the wait for locks; 0 for a change of the catalogs, NULL when it is not known';
+COMMENT ON COLUMN zdm.steps.migration IS 'Name of the migration, NULL for none';
+COMMENT ON COLUMN zdm.steps.phase IS 'Phase of the migration: expand, migrate or contract';
+COMMENT ON COLUMN zdm.steps.stage IS 'Which of its jobs does it: main, retire or purge';
+
 COMMENT ON VIEW zdm.statements IS 'One row per statement of zdm.execute_ddl.';
 COMMENT ON COLUMN zdm.statements.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.statements.name IS 'Name of the job';
@@ -401,11 +433,12 @@ COMMENT ON COLUMN zdm.indexes.percent IS 'Share of the work that is done, 0 to 1
 COMMENT ON COLUMN zdm.indexes.waiting_for IS 'What holds it back, NULL when nothing does';
 COMMENT ON COLUMN zdm.indexes.pid IS 'Process of its worker, NULL when none is alive';
 
-COMMENT ON VIEW zdm.events IS 'What happened to each job, when, and by whom.';
+COMMENT ON VIEW zdm.events IS 'What happened to each job and migration, when, and by whom.';
 COMMENT ON COLUMN zdm.events.event_id IS 'Ascending id';
 COMMENT ON COLUMN zdm.events.at IS 'When';
-COMMENT ON COLUMN zdm.events.job_id IS 'Id of the job';
+COMMENT ON COLUMN zdm.events.job_id IS 'Id of the job, NULL when it is about the migration itself';
 COMMENT ON COLUMN zdm.events.job_name IS 'Name of the job';
-COMMENT ON COLUMN zdm.events.event IS 'The state entered, or what happened';
+COMMENT ON COLUMN zdm.events.event IS 'The state or phase entered, or what happened';
 COMMENT ON COLUMN zdm.events.actor IS 'Role that did it';
 COMMENT ON COLUMN zdm.events.message IS 'Reason or error';
+COMMENT ON COLUMN zdm.events.migration IS 'Name of the migration, NULL for none';

@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "job/job.h"
 #include "job/queue.h"
+#include "job/wait.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
@@ -24,8 +25,9 @@
 
 PG_FUNCTION_INFO_V1(zdm_wait_for_job);
 
-static void
-refuse_transaction_block(FunctionCallInfo fcinfo)
+/* Errors with ACTIVE_SQL_TRANSACTION when a procedure was called where it cannot commit. */
+void
+zdm_wait_refuse_transaction(FunctionCallInfo fcinfo, const char *funcname, const char *instead)
 {
 	bool		atomic = true;
 
@@ -34,9 +36,9 @@ refuse_transaction_block(FunctionCallInfo fcinfo)
 	if (atomic)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("zdm.wait_for_job() cannot run inside a transaction block"),
+				 errmsg("%s cannot run inside a transaction block", funcname),
 				 errdetail("The job may wait for this very transaction."),
-				 errhint("Commit first, or use zdm.assert_job_done() in a later migration file.")));
+				 errhint("Commit first, or use %s in a later migration file.", instead)));
 }
 
 /* True when done; an error when it will never be. */
@@ -56,23 +58,37 @@ job_is_done(int64 job_id, ZdmJobState *state)
 	return job->state == ZDM_JOB_DONE;
 }
 
-static TimestampTz
-deadline_arg(FunctionCallInfo fcinfo)
+/*
+ * When a wait ends that may take as long as argument argno, a timeout, says;
+ * never when that is NULL.  Errors with INVALID_PARAMETER_VALUE.
+ */
+TimestampTz
+zdm_wait_deadline(FunctionCallInfo fcinfo, int argno)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	TimestampTz deadline;
 
-	if (PG_ARGISNULL(1))
+	if (PG_ARGISNULL(argno))
 		return DT_NOEND;
 	deadline = DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
 													   TimestampTzGetDatum(start),
-													   PG_GETARG_DATUM(1)));
+													   PG_GETARG_DATUM(argno)));
 	if (deadline < start)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("timeout must not be negative"),
 				 errhint("Leave it out to wait without limit.")));
 	return deadline;
+}
+
+/* Commit, and let a moment pass. */
+void
+zdm_wait_a_moment(void)
+{
+	SPI_commit();
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, POLL_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
 }
 
 /* CALL zdm.wait_for_job(job bigint, timeout interval) */
@@ -85,9 +101,9 @@ zdm_wait_for_job(PG_FUNCTION_ARGS)
 	bool		told_paused = false;
 
 	zdm_args_not_null(fcinfo, 0, "job");
-	refuse_transaction_block(fcinfo);
+	zdm_wait_refuse_transaction(fcinfo, "zdm.wait_for_job()", "zdm.assert_job_done()");
 	job_id = PG_GETARG_INT64(0);
-	deadline = deadline_arg(fcinfo);
+	deadline = zdm_wait_deadline(fcinfo, 1);
 
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -109,11 +125,7 @@ zdm_wait_for_job(PG_FUNCTION_ARGS)
 					 errhint("Use zdm.resume_job(" INT64_FORMAT ").", job_id)));
 			told_paused = true;
 		}
-		SPI_commit();
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 POLL_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		zdm_wait_a_moment();
 	}
 	SPI_finish();
 	PG_RETURN_VOID();

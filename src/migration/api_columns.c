@@ -105,47 +105,36 @@ describe(const Request *request, ZdmMigrationPlan *plan)
 	plan->subject = psprintf("%s %s.%s", request->kind, RelationGetRelationName(request->rel), request->column);
 }
 
-/* Show the steps of all stages instead of starting anything. */
-static Datum
-preview(const Request *request)
-{
-	ZdmMigrationPlan *plan = request->plan(request->rel, 0, request->arg);
-	ZdmRecipe	recipe = {.recipe = request->kind};
-
-	recipe.steps = plan->main;
-	zdm_recipe_preview(request->rel, &recipe, NULL);
-	recipe.steps = plan->retire;
-	zdm_recipe_preview(request->rel, &recipe, "retire");
-	recipe.steps = plan->purge;
-	zdm_recipe_preview(request->rel, &recipe, "purge");
-	return CStringGetTextDatum("");
-}
-
-/* Start the migration, unless it is there; returns its name. */
-static Datum
-start(const Request *request, const ZdmMigrationArgs *args)
+/* Start the migration, unless it is there, or show it; returns its name. */
+static char *
+find_or_start(const Request *request, const ZdmMigrationArgs *args)
 {
 	ZdmMigrationPlan wanted = {0};
 	ZdmMigrationPlan *plan;
 	char	   *name;
 
-	describe(request, &wanted);
-	wanted.removes = true;
-	name = zdm_migration_find(request->rel, &wanted, args);
-	if (name)
-		return CStringGetTextDatum(name);
-	plan = request->plan(request->rel, zdm_migration_next_mapping_id(), request->arg);
+	if (zdm_recipe_previewed())
+		plan = request->plan(request->rel, 0, request->arg);
+	else
+	{
+		describe(request, &wanted);
+		wanted.removes = true;
+		name = zdm_migration_find(request->rel, &wanted, args);
+		if (name)
+			return name;
+		plan = request->plan(request->rel, zdm_migration_next_mapping_id(), request->arg);
+	}
 	describe(request, plan);
-	return CStringGetTextDatum(zdm_migration_submit(request->rel, plan, args));
+	return zdm_migration_submit(request->rel, plan, args);
 }
 
 static Datum
 submit(const Request *request, const ZdmMigrationArgs *args)
 {
-	Datum		name = zdm_recipe_previewed() ? preview(request) : start(request, args);
+	char	   *name = find_or_start(request, args);
 
 	relation_close(request->rel, NoLock);
-	return name;
+	return CStringGetTextDatum(name);
 }
 
 static ZdmMigrationPlan *
@@ -279,4 +268,12 @@ zdm_drop_column(PG_FUNCTION_ARGS)
 	initStringInfo(&request.definition);
 	append_argument(&request.definition, "column_name", request.column);
 	return submit(&request, &args);
+}
+
+/* Does this C function start a recipe about a column? */
+bool
+zdm_columns_is_function(PGFunction function)
+{
+	return function == zdm_rename_column || function == zdm_change_column_type || function == zdm_add_column ||
+		function == zdm_drop_column;
 }

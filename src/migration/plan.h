@@ -37,6 +37,17 @@ typedef struct ZdmMigrationPlan
 								 * approve, as sentences; each closes the gate
 								 * "approval" until zdm.approve() */
 	List	   *warnings;		/* of char *: shown by zdm.plan() */
+	bool		scans_children; /* what it validates includes children and
+								 * partitions */
+
+	/* of those that remove nothing; each may be NULL */
+	bool		(*holds) (Relation rel, int64 main_job);	/* is what a finished
+															 * one has reached
+															 * still so? */
+	void		(*check) (Relation rel, const char *object);	/* what must hold when
+																 * it begins: an
+																 * error otherwise */
+	const char *check_object;
 } ZdmMigrationPlan;
 
 /* what all recipes are called with beside their own arguments */
@@ -61,7 +72,7 @@ extern char *zdm_migration_find(Relation rel, const ZdmMigrationPlan *plan, cons
 /*
  * Record the migration and, unless dry_run, start it at commit; returns its
  * name.  The same name and definition give the one that is there.  rel is the
- * target, open and checked.  Errors: DUPLICATE_OBJECT, INVALID_PARAMETER_VALUE
+ * target, open and checked; NULL for none.  Errors: DUPLICATE_OBJECT, INVALID_PARAMETER_VALUE
  * (owner, contract_by), OBJECT_IN_USE (another open migration of a column).
  */
 extern char *zdm_migration_submit(Relation rel, ZdmMigrationPlan *plan, const ZdmMigrationArgs *args);

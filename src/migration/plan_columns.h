@@ -5,6 +5,7 @@
 #ifndef ZDM_MIGRATION_PLAN_COLUMNS_H
 #define ZDM_MIGRATION_PLAN_COLUMNS_H
 
+#include "fmgr.h"
 #include "migration/plan.h"
 
 /* what zdm.change_column_type() is called with; texts may be NULL */
@@ -42,5 +43,8 @@ extern ZdmMigrationPlan *zdm_plan_add_column(Relation rel, int64 id, const ZdmNe
 extern ZdmMigrationPlan *zdm_plan_drop_column(Relation rel, int64 id, const char *column);
 
 extern void zdm_column_check_table(Relation rel);
+
+/* api_columns.c */
+extern bool zdm_columns_is_function(PGFunction function);
 
 #endif							/* ZDM_MIGRATION_PLAN_COLUMNS_H */

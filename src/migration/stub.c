@@ -29,21 +29,3 @@ zdm_mapping_drop_trigger_sql(Relation rel, int64 id)
 {
 	return psprintf("DROP TRIGGER IF EXISTS \"~zdm_sync_" INT64_FORMAT "\" ON %s", id, zdm_column_plan_table_name(rel));
 }
-
-int64
-zdm_migration_next_mapping_id(void)
-{
-	return 1;
-}
-
-char *
-zdm_migration_find(Relation rel, const ZdmMigrationPlan *plan, const ZdmMigrationArgs *args)
-{
-	return NULL;
-}
-
-char *
-zdm_migration_submit(Relation rel, ZdmMigrationPlan *plan, const ZdmMigrationArgs *args)
-{
-	return pstrdup("stub");
-}

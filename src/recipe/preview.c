@@ -31,7 +31,7 @@
 
 enum
 {
-	OUT_STEP, OUT_KIND, OUT_STATEMENT, OUT_LOCK, OUT_UNDO, OUT_TIME, OUT_BASIS, OUT_PHASE, OUT_COUNT
+	OUT_STEP, OUT_KIND, OUT_STATEMENT, OUT_LOCK, OUT_UNDO, OUT_TIME, OUT_BASIS, OUT_PHASE, OUT_STAGE, OUT_COUNT
 };
 
 static ReturnSetInfo *preview = NULL;	/* where rows go, while a call is
@@ -100,13 +100,13 @@ zdm_recipe_previewed(void)
 }
 
 /*
- * Return the steps as rows.  Called instead of starting a job.  phase is the
- * phase of all, NULL for what the steps themselves say.
+ * Return the steps as rows, which are those of one stage.  Called instead of
+ * starting a job.
  */
 void
-zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *phase)
+zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *stage)
 {
-	static const char *const names[] = {
+	static const char *const phases[] = {
 		[ZDM_PHASE_NONE] = NULL,
 		[ZDM_PHASE_EXPAND] = "expand",
 		[ZDM_PHASE_MIGRATE] = "migrate",
@@ -119,7 +119,7 @@ zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *phase)
 	foreach(lc, recipe->steps)
 	{
 		const ZdmStep *step = lfirst(lc);
-		const char *name = phase ? phase : names[step->phase];
+		const char *phase = phases[step->phase];
 		Datum		values[OUT_COUNT] = {0};
 		bool		nulls[OUT_COUNT] = {false};
 
@@ -133,8 +133,9 @@ zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *phase)
 		values[OUT_TIME] = IntervalPGetDatum(zdm_sample_interval(step->expected_ms));
 		values[OUT_BASIS] = CStringGetTextDatum(step->kind == ZDM_STEP_DDL ? "changes the catalogs only" :
 												zdm_sample_basis(&sample));
-		nulls[OUT_PHASE] = name == NULL;
-		values[OUT_PHASE] = name ? CStringGetTextDatum(name) : (Datum) 0;
+		nulls[OUT_PHASE] = phase == NULL;
+		values[OUT_PHASE] = phase ? CStringGetTextDatum(phase) : (Datum) 0;
+		values[OUT_STAGE] = CStringGetTextDatum(stage);
 		tuplestore_putvalues(preview->setResult, preview->setDesc, values, nulls);
 	}
 }

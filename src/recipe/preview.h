@@ -13,9 +13,6 @@
 extern void zdm_recipe_estimate(Relation rel, ZdmRecipe *recipe);
 extern void zdm_recipe_preview_into(ReturnSetInfo *result);
 extern bool zdm_recipe_previewed(void);
-extern void zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *phase);
-
-/* api.c: is this C function one that starts a recipe? */
-extern bool zdm_recipe_is_function(PGFunction function);
+extern void zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *stage);
 
 #endif							/* ZDM_RECIPE_PREVIEW_H */

@@ -6,12 +6,13 @@
 #define ZDM_RECIPE_RECIPE_H
 
 #include "core/session.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
 typedef enum ZdmStepKind
 {
-	ZDM_STEP_DDL,				/* one statement under its locks, in the
+	ZDM_STEP_DDL,				/* statements under their locks, in the
 								 * transaction that notes that it is done */
 	ZDM_STEP_INDEX,				/* CREATE UNIQUE INDEX, built concurrently */
 	ZDM_STEP_VALIDATE,			/* a constraint that is NOT VALID, in chunks */
@@ -40,14 +41,24 @@ typedef struct ZdmStep
 								 * undo does it */
 	char	   *object;			/* constraint, column or index */
 	char	   *lock;			/* as zdm.steps shows it */
-	Oid			target;			/* the table; invalid: the recipe's */
 	ZdmPhase	phase;
 	int64		mapping_id;		/* backfill, verify: 0 for none */
 	char	   *set_clause;		/* backfill without a mapping */
 	char	   *filter;			/* the same, may be NULL; wait: the query */
 	double		wait_ms;		/* wait: at least so long */
 	bool		done;
+	TimestampTz began_at;		/* as loaded: when it began, 0: not begun; not
+								 * of every kind */
 	double		expected_ms;	/* negative: not known */
+
+	/*
+	 * The relation that it is about, when that is another one than the job's:
+	 * a partition or a child.  target_name is NULL otherwise.  target is
+	 * invalid when it is gone.
+	 */
+	Oid			target;
+	char	   *target_schema;
+	char	   *target_name;
 } ZdmStep;
 
 typedef struct ZdmRecipe
@@ -56,6 +67,9 @@ typedef struct ZdmRecipe
 	char	   *definition;		/* its arguments, for comparison */
 	char	   *subject;		/* for the job's name */
 	ZdmSessionSettings settings;	/* for functions in expressions */
+	char	   *target_schema;	/* what the statements call the job's table */
+	char	   *target_name;	/* ... NULL: what it was called when the job
+								 * was made */
 	List	   *steps;			/* of ZdmStep */
 	bool		scans_children; /* what it validates includes children and
 								 * partitions */

@@ -11,6 +11,7 @@
 #include "constraint/validation.h"
 #include "ddl/ddl.h"
 #include "index/index.h"
+#include "migration/invariant.h"
 #include "recipe/run.h"
 #include "worker/kinds.h"
 
@@ -18,6 +19,7 @@ static const ZdmJobKind kinds[] = {
 	{"backfill", zdm_backfill_run, NULL},
 	{"ddl", zdm_ddl_run, zdm_ddl_clean_up},
 	{"index", zdm_index_run, zdm_index_clean_up},
+	{"invariant", zdm_invariant_run, NULL},
 	{"recipe", zdm_recipe_run, zdm_recipe_clean_up},
 	{"validation", zdm_validation_run, zdm_guard_clean_up}
 };

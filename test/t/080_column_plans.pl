@@ -56,20 +56,20 @@ sub rows_of
 	return sql($node, "SELECT r FROM (SELECT to_jsonb(t)::text AS r FROM $table t) x ORDER BY r", $db);
 }
 
-# Steps of these phases: [statement, undo], in order.
+# The steps of each stage: [statement, undo], in order.
 sub plan_of
 {
 	my ($db, $call) = @_;
 	my %steps;
 
 	for my $row (split /\x1e/, $node->safe_psql($db,
-		"SELECT phase, statement, undo FROM zdm.plan_steps(\$call\$SELECT $call\$call\$) ORDER BY step",
+		"SELECT stage, statement, undo FROM zdm.plan_steps(\$call\$SELECT $call\$call\$) ORDER BY step",
 		extra_params => [ '-F', "\x1f", '-R', "\x1e" ]))
 	{
-		my ($phase, $statement, $undo) = split /\x1f/, $row, -1;
+		my ($stage, $statement, $undo) = split /\x1f/, $row, -1;
 
 		$undo =~ s/\n$//;
-		push @{ $steps{ $phase eq 'expand' || $phase eq 'migrate' ? 'main' : $phase } }, [ $statement, $undo ];
+		push @{ $steps{$stage} }, [ $statement, $undo ];
 	}
 	return \%steps;
 }

@@ -1,6 +1,7 @@
 /*
- * api.c
- *	  The SQL functions of recipes: what they are called with, and the job.
+ * constraints.c
+ *	  The recipes that change constraints: what they are called with, and the
+ *	  migrations that they are.
  */
 #include "postgres.h"
 
@@ -11,8 +12,9 @@
 #include "constraint/target.h"
 #include "core/args.h"
 #include "fmgr.h"
-#include "job/job.h"
 #include "job/submit.h"
+#include "migration/constraints.h"
+#include "migration/plan.h"
 #include "recipe/plan.h"
 #include "recipe/preview.h"
 #include "recipe/store.h"
@@ -20,8 +22,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-
-#define KIND "recipe"
 
 PG_FUNCTION_INFO_V1(zdm_add_check);
 PG_FUNCTION_INFO_V1(zdm_add_foreign_key);
@@ -159,99 +159,77 @@ deferral_arg(FunctionCallInfo fcinfo, int argno)
 					"Use NOT DEFERRABLE, DEFERRABLE or DEFERRABLE INITIALLY DEFERRED.");
 }
 
-/* ---------- the job ---------- */
+/* ---------- the migration ---------- */
 
-/* What a call asks for. */
-typedef struct Request
+/* What every recipe is called with at the end: owner, contract_by, dry_run. */
+static ZdmMigrationArgs
+migration_args(FunctionCallInfo fcinfo, int name_argno)
 {
-	Relation	rel;
-	ZdmRecipe  *recipe;
-} Request;
+	int			first = fcinfo->nargs - 3;
+	ZdmMigrationArgs args = {0};
 
-/* Is what a job has reached gone again? */
+	args.name = zdm_submit_given_name(fcinfo, name_argno);
+	args.owner = zdm_args_text(fcinfo, first);
+	args.has_contract_by = !PG_ARGISNULL(first + 1);
+	if (args.has_contract_by)
+		args.contract_by = PG_GETARG_DATEADT(first + 1);
+	zdm_args_not_null(fcinfo, first + 2, "dry_run");
+	args.dry_run = PG_GETARG_BOOL(first + 2);
+	return args;
+}
+
+/* Is what a finished one has reached still so? */
 static bool
-is_outdated(const ZdmJob *job, const void *wanted)
+holds(Relation rel, int64 main_job)
 {
-	const Request *request = wanted;
-	const ZdmRecipe *there = zdm_recipe_load(job->id);
+	const ZdmRecipe *there = zdm_recipe_load(main_job);
 
-	return job->state == ZDM_JOB_DONE && there && !zdm_plan_holds(request->rel, there);
+	return there == NULL || zdm_plan_holds(rel, there);
 }
 
-/* What differs between a job and what is asked for; NULL when nothing does. */
-static char *
-differs(const ZdmJob *job, const void *wanted)
+/* Phase migrate begins with what reads the rows. */
+static void
+set_phases(List *steps)
 {
-	const Request *request = wanted;
-	const ZdmRecipe *here = request->recipe;
-	const ZdmRecipe *there = zdm_recipe_load(job->id);
+	ZdmPhase	phase = ZDM_PHASE_EXPAND;
+	ListCell   *lc;
 
-	if (there == NULL)
-		return pstrdup("It has no definition.");
-	if (strcmp(there->recipe, here->recipe) != 0)
-		return psprintf("It is a call of zdm.%s().", there->recipe);
-	if (job->is_local ? job->target != RelationGetRelid(request->rel) :
-		strcmp(job->target_name, RelationGetRelationName(request->rel)) != 0)
-		return psprintf("Its table was another one, named \"%s.%s\".", job->target_schema, job->target_name);
-	if (strcmp(there->definition, here->definition) != 0)
-		return psprintf("It was called with: %s", there->definition);
-	if (is_outdated(job, request))
-		return pstrdup("It is done, and what it did has been undone since.");
-	return NULL;
-}
+	foreach(lc, steps)
+	{
+		ZdmStep    *step = lfirst(lc);
 
-static int64
-create_job(const char *name, void *arg)
-{
-	const Request *request = arg;
-	const ZdmRecipe *recipe = request->recipe;
-	int64		job_id;
-
-	if (recipe->check)
-		recipe->check(request->rel, recipe->object);
-	zdm_recipe_estimate(request->rel, request->recipe);
-	job_id = zdm_job_create(name, KIND, RelationGetRelid(request->rel), request->rel->rd_rel->relowner);
-	if (job_id != 0)
-		zdm_recipe_store(job_id, recipe);
-	return job_id;
-}
-
-static char *
-name_arg(FunctionCallInfo fcinfo, int argno, const Request *request)
-{
-	const ZdmRecipe *recipe = request->recipe;
-	char	   *name = zdm_submit_given_name(fcinfo, argno);
-	char	   *definition;
-
-	if (name)
-		return name;
-	definition = psprintf("%u\n%s\n%s", RelationGetRelid(request->rel), recipe->recipe, recipe->definition);
-	return zdm_submit_next_name(zdm_submit_derive_name(recipe->subject, definition), KIND, is_outdated, request);
+		if (step->kind != ZDM_STEP_DDL)
+			phase = ZDM_PHASE_MIGRATE;
+		step->phase = phase;
+	}
 }
 
 /*
- * Start the recipe, unless there is a job of it, or show it; returns the job's
- * name.
+ * Start the migration of a recipe, unless there is one, or show it; returns
+ * its name.
  */
 static Datum
 submit(FunctionCallInfo fcinfo, int name_argno, Relation rel, ZdmRecipe *recipe)
 {
-	Request		request = {rel, recipe};
-	char	   *name = name_arg(fcinfo, name_argno, &request);
+	ZdmMigrationArgs args = migration_args(fcinfo, name_argno);
+	ZdmMigrationPlan plan = {0};
+	char	   *name;
 
-	if (!zdm_recipe_previewed())
-		(void) zdm_submit(name, KIND, differs, create_job, &request);
-	else
-	{
-		if (recipe->check)
-			recipe->check(rel, recipe->object);
-		zdm_recipe_preview(rel, recipe, NULL);
-	}
+	set_phases(recipe->steps);
+	plan.kind = recipe->recipe;
+	plan.definition = recipe->definition;
+	plan.subject = recipe->subject;
+	plan.main = recipe->steps;
+	plan.scans_children = recipe->scans_children;
+	plan.holds = holds;
+	plan.check = recipe->check;
+	plan.check_object = recipe->object;
+	name = zdm_migration_submit(rel, &plan, &args);
 	relation_close(rel, NoLock);
 	return CStringGetTextDatum(name);
 }
 
-/* zdm.add_check(target regclass, expression text, constraint_name name, name text) */
+/* zdm.add_check(target regclass, expression text, constraint_name name, name text, owner text, contract_by date, dry_run boolean) */
 Datum
 zdm_add_check(PG_FUNCTION_ARGS)
 {
@@ -290,7 +268,7 @@ zdm_add_foreign_key(PG_FUNCTION_ARGS)
 	return submit(fcinfo, 9, rel, zdm_plan_add_foreign_key(rel, &clause, constraint_name_arg(fcinfo, 8)));
 }
 
-/* zdm.set_not_null(target regclass, column_name name, name text) */
+/* zdm.set_not_null(target regclass, column_name name, name text, owner text, contract_by date, dry_run boolean) */
 Datum
 zdm_set_not_null(PG_FUNCTION_ARGS)
 {
@@ -299,27 +277,39 @@ zdm_set_not_null(PG_FUNCTION_ARGS)
 	return submit(fcinfo, 2, rel, zdm_plan_set_not_null(rel, zdm_args_required_name(fcinfo, 1, "column_name")));
 }
 
-/* zdm.add_unique(target regclass, columns name[], constraint_name name, name text) */
+/*
+ * zdm.add_unique(target regclass, columns name[], constraint_name name, name
+ * text, nulls_not_distinct boolean, deferral text)
+ */
 Datum
 zdm_add_unique(PG_FUNCTION_ARGS)
 {
 	Relation	rel = target_arg(fcinfo, "zdm.add_unique()");
+	ZdmKeyClause clause = {0};
 
-	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_unique(rel, required_names(fcinfo, 1, "columns"), constraint_name_arg(fcinfo, 2)));
+	clause.columns = required_names(fcinfo, 1, "columns");
+	zdm_args_not_null(fcinfo, 4, "nulls_not_distinct");
+	clause.nulls_not_distinct = PG_GETARG_BOOL(4);
+	clause.deferral = deferral_arg(fcinfo, 5);
+	return submit(fcinfo, 3, rel, zdm_plan_add_unique(rel, &clause, constraint_name_arg(fcinfo, 2)));
 }
 
-/* zdm.add_primary_key(target regclass, columns name[], constraint_name name, name text) */
+/*
+ * zdm.add_primary_key(target regclass, columns name[], constraint_name name,
+ * name text, deferral text)
+ */
 Datum
 zdm_add_primary_key(PG_FUNCTION_ARGS)
 {
 	Relation	rel = target_arg(fcinfo, "zdm.add_primary_key()");
+	ZdmKeyClause clause = {0};
 
-	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_primary_key(rel, required_names(fcinfo, 1, "columns"), constraint_name_arg(fcinfo, 2)));
+	clause.columns = required_names(fcinfo, 1, "columns");
+	clause.deferral = deferral_arg(fcinfo, 4);
+	return submit(fcinfo, 3, rel, zdm_plan_add_primary_key(rel, &clause, constraint_name_arg(fcinfo, 2)));
 }
 
-/* zdm.drop_constraint(target regclass, constraint_name name, name text) */
+/* zdm.drop_constraint(target regclass, constraint_name name, name text, owner text, contract_by date, dry_run boolean) */
 Datum
 zdm_drop_constraint(PG_FUNCTION_ARGS)
 {
@@ -329,7 +319,7 @@ zdm_drop_constraint(PG_FUNCTION_ARGS)
 				  zdm_plan_drop_constraint(rel, zdm_args_required_name(fcinfo, 1, "constraint_name")));
 }
 
-/* zdm.drop_not_null(target regclass, column_name name, name text) */
+/* zdm.drop_not_null(target regclass, column_name name, name text, owner text, contract_by date, dry_run boolean) */
 Datum
 zdm_drop_not_null(PG_FUNCTION_ARGS)
 {
@@ -338,18 +328,12 @@ zdm_drop_not_null(PG_FUNCTION_ARGS)
 	return submit(fcinfo, 2, rel, zdm_plan_drop_not_null(rel, zdm_args_required_name(fcinfo, 1, "column_name")));
 }
 
-/* those of other rooms */
-extern Datum zdm_rename_column(PG_FUNCTION_ARGS);
-extern Datum zdm_change_column_type(PG_FUNCTION_ARGS);
-extern Datum zdm_add_column(PG_FUNCTION_ARGS);
-extern Datum zdm_drop_column(PG_FUNCTION_ARGS);
-
 /* Does this C function start a recipe? */
 bool
 zdm_recipe_is_function(PGFunction function)
 {
 	static const PGFunction functions[] = {
-		zdm_rename_column, zdm_change_column_type, zdm_add_column, zdm_drop_column, zdm_add_check, zdm_add_foreign_key, zdm_set_not_null, zdm_add_unique, zdm_add_primary_key,
+		zdm_add_check, zdm_add_foreign_key, zdm_set_not_null, zdm_add_unique, zdm_add_primary_key,
 		zdm_drop_constraint, zdm_drop_not_null
 	};
 

@@ -1,0 +1,232 @@
+/*
+ * gates.c
+ *	  The conditions under which a migration may be contracted: zdm.gates().
+ *
+ * Each is a function that says why its gate is closed, or NULL.  All are looked
+ * at anew whenever somebody asks: nothing about a gate is stored.
+ */
+#include "postgres.h"
+
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "core/args.h"
+#include "core/catalog.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "job/queue.h"
+#include "migration/freeze.h"
+#include "migration/gates.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(zdm_gates);
+
+enum
+{
+	OUT_GATE, OUT_OPEN, OUT_REASON, OUT_COUNT
+};
+
+typedef char *(*GateFunction) (const ZdmMigration *migration);
+
+/* ---------- what several gates use ---------- */
+
+/* The first text of a query about the migration, $1 being its id; NULL for none. */
+static char *
+ask(const ZdmMigration *migration, const char *sql)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(migration->id);
+	ZdmCatalogScope scope;
+	char	   *answer = NULL;
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute(sql, 1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
+		answer = zdm_catalog_text(0, 1, mcxt);
+	zdm_catalog_end(&scope);
+	return answer;
+}
+
+static TimestampTz
+later_by(TimestampTz start, const Interval *interval)
+{
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(start),
+												   IntervalPGetDatum(interval)));
+}
+
+static char *
+interval_text(const Interval *interval)
+{
+	return DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(interval)));
+}
+
+static char *
+time_text(TimestampTz time)
+{
+	/* no fractions of a second */
+	return pstrdup(timestamptz_to_str(time - time % USECS_PER_SEC));
+}
+
+/* ---------- the gates ---------- */
+
+static char *
+gate_steps(const ZdmMigration *migration)
+{
+	if (migration->state == ZDM_MIGRATION_PLANNED)
+		return pstrdup("it is planned and has not been started");
+	return ask(migration,
+			   "SELECT format('step %s of phase %s is not done: %s', s.step, s.phase, s.statement)"
+			   " FROM zdm.migration m JOIN zdm.migration_step s USING (migration_id)"
+			   " LEFT JOIN zdm.recipe_step r ON r.job_id = m.main_job AND r.step = s.step"
+			   " WHERE migration_id = $1 AND s.stage = 'main' AND r.state IS DISTINCT FROM 'done' AND s.kind <> 'backfill'"
+			   " ORDER BY s.step LIMIT 1");
+}
+
+static char *
+gate_backfill(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT CASE WHEN r.state IS DISTINCT FROM 'done' THEN format('step %s has not filled all rows yet', s.step)"
+			   " ELSE q.rows || ' rows could not be converted: zdm.quarantine lists them' END"
+			   " FROM zdm.migration m JOIN zdm.migration_step s USING (migration_id)"
+			   " LEFT JOIN zdm.recipe_step r ON r.job_id = m.main_job AND r.step = s.step,"
+			   " LATERAL (SELECT count(*) AS rows FROM zdm.quarantined_row q WHERE q.job_id = m.main_job) q"
+			   " WHERE migration_id = $1 AND s.kind = 'backfill' AND (r.state IS DISTINCT FROM 'done' OR q.rows > 0)"
+			   " ORDER BY s.step LIMIT 1");
+}
+
+/* By the catalogs as they are now: somebody may have changed them since. */
+static char *
+gate_constraints(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT CASE WHEN o.oid IS NULL THEN format('%s %I, which step %s has made, does not exist any more', o.what, s.object, s.step)"
+			   " ELSE format('%s %I is not valid', o.what, s.object) END"
+			   " FROM zdm.migration m JOIN zdm.migration_step s USING (migration_id)"
+			   " JOIN zdm.recipe_step r ON r.job_id = m.main_job AND r.step = s.step AND r.state = 'done',"
+			   " LATERAL (SELECT coalesce(s.target, m.target) AS oid) t,"
+			   " LATERAL (SELECT 'constraint' AS what, c.oid, c.convalidated AS valid FROM (SELECT) AS one"
+			   "           LEFT JOIN pg_constraint c ON c.conrelid = t.oid AND c.conname = s.object WHERE s.kind = 'validate'"
+			   "          UNION ALL"
+			   "          SELECT 'index', c.oid, i.indisvalid FROM (SELECT) AS one"
+			   "           LEFT JOIN (pg_class c JOIN pg_index i ON i.indexrelid = c.oid)"
+			   "             ON i.indrelid = t.oid AND c.relname = s.object WHERE s.kind = 'index') o"
+			   " WHERE migration_id = $1 AND o.valid IS NOT TRUE"
+	/* a proof that a later step drops, an index that one renames */
+			   " AND NOT EXISTS (SELECT FROM zdm.migration_step l WHERE l.migration_id = s.migration_id"
+			   "   AND l.stage = 'main' AND l.step > s.step AND l.kind IN ('ddl', 'sql') AND l.object = s.object)"
+			   " ORDER BY s.step LIMIT 1");
+}
+
+/* One that does not run, or has not for long, says nothing. */
+static char *
+gate_invariants(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT CASE WHEN last_run_at IS NULL THEN format('%s has not run yet', i.name)"
+			   " WHEN i.last_error IS NOT NULL THEN format('%s could not be run: %s', i.name, i.last_error)"
+			   " WHEN j.state NOT IN ('queued', 'running') THEN format('the job of %s is %s', i.name, j.state)"
+			   " WHEN clean_since IS NULL THEN format('%s returns %s rows, as of %s', i.name, last_rows, last_run_at::timestamptz(0))"
+			   " WHEN clean_since > clock_timestamp() - m.soak THEN"
+			   "  format('%s is clean since %s only, and has to be for %s', i.name, clean_since::timestamptz(0), m.soak)"
+			   " ELSE format('%s was last run at %s', i.name, last_run_at::timestamptz(0)) END"
+			   " FROM zdm.migration m JOIN zdm.invariant i USING (migration_id) LEFT JOIN zdm.job j ON j.job_id = i.job_id"
+			   " WHERE migration_id = $1 AND (clean_since IS NULL OR i.last_error IS NOT NULL"
+			   "  OR j.state NOT IN ('queued', 'running') OR clean_since > clock_timestamp() - m.soak"
+			   "  OR last_run_at < clock_timestamp() - 2 * runs_every - time_limit - interval '1 minute')"
+			   " ORDER BY clean_since NULLS FIRST, i.name LIMIT 1");
+}
+
+static char *
+gate_approval(const ZdmMigration *migration)
+{
+	if (migration->approved_by || (!migration->needs_approval && migration->nmanual == 0))
+		return NULL;
+	if (migration->nmanual > 0)
+		return psprintf("%d thing(s) of zdm.plan() are left to a person, who calls zdm.approve() when they are done",
+						migration->nmanual);
+	return psprintf("nobody has called zdm.approve()%s",
+					migration->approved_by_other ? ", which its creator cannot" : "");
+}
+
+static char *
+gate_freeze(const ZdmMigration *migration)
+{
+	char	   *reason = zdm_freeze_reason();
+
+	return reason ? reason : zdm_stop_reason();
+}
+
+static char *
+gate_age(const ZdmMigration *migration)
+{
+	TimestampTz due;
+
+	if (migration->started_at == 0)
+		return NULL;
+	due = later_by(migration->started_at, &migration->minimum_age);
+	if (due <= GetCurrentTimestamp())
+		return NULL;
+	return psprintf("it must be %s old, which it is at %s", interval_text(&migration->minimum_age), time_text(due));
+}
+
+typedef struct GateKind
+{
+	const char *name;
+	GateFunction why_closed;
+} GateKind;
+
+static const GateKind kinds[] = {
+	{"steps", gate_steps},
+	{"backfill", gate_backfill},
+	{"constraints", gate_constraints},
+	{"invariants", gate_invariants},
+	{"approval", gate_approval},
+	{"freeze", gate_freeze},
+	{"age", gate_age}
+};
+
+/* All gates of a migration, of ZdmGate, in the current memory context. */
+List *
+zdm_gates_of(const ZdmMigration *migration)
+{
+	List	   *gates = NIL;
+
+	for (int i = 0; i < lengthof(kinds); i++)
+	{
+		ZdmGate    *gate = palloc(sizeof(ZdmGate));
+
+		gate->name = kinds[i].name;
+		gate->closed = kinds[i].why_closed(migration);
+		gates = lappend(gates, gate);
+	}
+	return gates;
+}
+
+/* zdm.gates(name text) */
+Datum
+zdm_gates(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ListCell   *lc;
+
+	zdm_args_not_null(fcinfo, 0, "name");
+	InitMaterializedSRF(fcinfo, 0);
+	/* without a launcher, someone has to ask for what is due now and then */
+	if (!RecoveryInProgress())
+		zdm_queue_request();
+	foreach(lc, zdm_gates_of(zdm_migration_load_visible(zdm_args_text(fcinfo, 0))))
+	{
+		const ZdmGate *gate = lfirst(lc);
+		Datum		values[OUT_COUNT] = {0};
+		bool		nulls[OUT_COUNT] = {false};
+
+		values[OUT_GATE] = CStringGetTextDatum(gate->name);
+		values[OUT_OPEN] = BoolGetDatum(gate->closed == NULL);
+		nulls[OUT_REASON] = gate->closed == NULL;
+		values[OUT_REASON] = gate->closed ? CStringGetTextDatum(gate->closed) : (Datum) 0;
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}

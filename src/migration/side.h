@@ -1,0 +1,15 @@
+/*
+ * side.h
+ *	  The jobs of a migration beside those of its stages: invariants, repeated
+ *	  verification.
+ */
+#ifndef ZDM_MIGRATION_SIDE_H
+#define ZDM_MIGRATION_SIDE_H
+
+#include "migration/migration.h"
+
+extern void zdm_side_belongs(const ZdmMigration *migration, int64 job_id);
+extern void zdm_side_start(const ZdmMigration *migration);
+extern void zdm_side_stop(const ZdmMigration *migration);
+
+#endif							/* ZDM_MIGRATION_SIDE_H */

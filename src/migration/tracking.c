@@ -1,0 +1,232 @@
+/*
+ * tracking.c
+ *	  What a migration is tracked by: owner, dates, hold, approval.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "core/args.h"
+#include "core/catalog.h"
+#include "job/queue.h"
+#include "migration/tracking.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+
+PG_FUNCTION_INFO_V1(zdm_approve);
+PG_FUNCTION_INFO_V1(zdm_set_migration);
+
+/*
+ * The migration that argument 0 names, its row and its jobs' locked, after all
+ * checks on the caller.
+ */
+ZdmMigration *
+zdm_migration_for_order(FunctionCallInfo fcinfo, const char *funcname)
+{
+	ZdmMigration *migration;
+
+	zdm_args_not_null(fcinfo, 0, "name");
+	zdm_require_writable(funcname);
+	migration = zdm_migration_lock_with_jobs(zdm_args_text(fcinfo, 0));
+	zdm_migration_require_rights(migration);
+	return migration;
+}
+
+/* Errors with INVALID_PARAMETER_VALUE when the date is past. */
+void
+zdm_tracking_check_contract_by(DateADT contract_by)
+{
+	DateADT		today = DatumGetDateADT(DirectFunctionCall1(timestamptz_date,
+															TimestampTzGetDatum(GetCurrentTimestamp())));
+
+	if (contract_by < today)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("contract_by must not be in the past"),
+				 errdetail("It is %s.", DatumGetCString(DirectFunctionCall1(date_out, DateADTGetDatum(contract_by)))),
+				 errhint("Give the date by which the old shape is to be gone; zdm.set_migration() changes it.")));
+}
+
+/* Errors with INVALID_PARAMETER_VALUE when there is no name in it. */
+void
+zdm_tracking_check_owner(const char *owner)
+{
+	if (strspn(owner, " \t\n") == strlen(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("owner must not be empty"),
+				 errhint("Name the team or the person that answers for the migration.")));
+}
+
+static void
+check_interval(const Interval *interval, const char *argname)
+{
+	Interval	zero = {0};
+
+	if (DatumGetBool(DirectFunctionCall2(interval_lt, IntervalPGetDatum(interval), IntervalPGetDatum(&zero))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must not be negative", argname),
+				 errhint("0 is none at all.")));
+}
+
+/* A purge that waits for the end of the hold waits for the new one. */
+static void
+move_purge(const ZdmMigration *migration)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(migration->id);
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.job j SET not_before = m.retired_at + m.hold FROM zdm.migration m"
+						" WHERE m.migration_id = $1 AND j.job_id = m.purge_job AND m.stage = 'retired'",
+						1, &argtype, &value, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+	zdm_queue_request();
+}
+
+/*
+ * Set the time between retire and purge, of one that is retired already too.
+ * Errors with INVALID_PARAMETER_VALUE.
+ */
+void
+zdm_tracking_set_hold(ZdmMigration *migration, const Interval *hold)
+{
+	static const Oid argtypes[] = {INT8OID, INTERVALOID};
+	Datum		values[] = {Int64GetDatum(migration->id), IntervalPGetDatum(hold)};
+	ZdmCatalogScope scope;
+
+	check_interval(hold, "hold");
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.migration SET hold = $2 WHERE migration_id = $1",
+						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+	migration->hold = *hold;
+	move_purge(migration);
+}
+
+/* ---------- approval ---------- */
+
+static void
+require_other(const ZdmMigration *migration)
+{
+	if (migration->approved_by_other &&
+		(GetUserId() == migration->created_by_id || GetSessionUserId() == migration->created_session_id))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("migration \"%s\" must be approved by another role than its creator", migration->name),
+				 errhint("Have somebody else call zdm.approve(%s) who has the rights of role \"%s\".",
+						 quote_literal_cstr(migration->name), migration->runs_as)));
+}
+
+static void
+approve(const ZdmMigration *migration)
+{
+	static const Oid argtypes[] = {INT8OID, TEXTOID};
+	Datum		values[] = {Int64GetDatum(migration->id), CStringGetTextDatum(GetUserNameFromId(GetUserId(), false))};
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.migration SET approved_by = $2, approved_at = clock_timestamp()"
+						" WHERE migration_id = $1",
+						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+	zdm_migration_note(migration, "approved", NULL);
+}
+
+/* zdm.approve(name text) */
+Datum
+zdm_approve(PG_FUNCTION_ARGS)
+{
+	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.approve()");
+
+	if (zdm_migration_is_over(migration) || migration->state == ZDM_MIGRATION_ABORTING)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" cannot be approved: it is in phase %s", migration->name,
+						zdm_migration_describe(migration)),
+				 errhint("There is nothing to approve any more.")));
+	if (migration->approved_by)
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is already approved by %s", migration->name, migration->approved_by)));
+	else
+	{
+		require_other(migration);
+		approve(migration);
+	}
+	PG_RETURN_VOID();
+}
+
+/* ---------- what can be set ---------- */
+
+enum
+{
+	ARG_NAME, ARG_HOLD, ARG_SOAK, ARG_MINIMUM_AGE, ARG_NEEDS_APPROVAL, ARG_APPROVED_BY_OTHER, ARG_OWNER,
+	ARG_CONTRACT_BY, ARG_COUNT
+};
+
+static void
+check_settings(FunctionCallInfo fcinfo)
+{
+	static const char *const names[] = {[ARG_HOLD] = "hold",[ARG_SOAK] = "soak",[ARG_MINIMUM_AGE] = "minimum_age"};
+
+	for (int i = ARG_HOLD; i <= ARG_MINIMUM_AGE; i++)
+	{
+		if (!PG_ARGISNULL(i))
+			check_interval(PG_GETARG_INTERVAL_P(i), names[i]);
+	}
+	if (!PG_ARGISNULL(ARG_OWNER))
+		zdm_tracking_check_owner(zdm_args_text(fcinfo, ARG_OWNER));
+	if (!PG_ARGISNULL(ARG_CONTRACT_BY))
+		zdm_tracking_check_contract_by(PG_GETARG_DATEADT(ARG_CONTRACT_BY));
+}
+
+/* Whoever could take the need of another's approval away could approve it himself. */
+static void
+require_right_to_loosen(FunctionCallInfo fcinfo, const ZdmMigration *migration)
+{
+	bool		loosens = (!PG_ARGISNULL(ARG_APPROVED_BY_OTHER) && !PG_GETARG_BOOL(ARG_APPROVED_BY_OTHER)) ||
+		(!PG_ARGISNULL(ARG_NEEDS_APPROVAL) && !PG_GETARG_BOOL(ARG_NEEDS_APPROVAL));
+
+	if (loosens)
+		require_other(migration);
+}
+
+/*
+ * zdm.set_migration(name text, hold interval, soak interval, minimum_age
+ * interval, needs_approval boolean, approved_by_other boolean, owner text,
+ * contract_by date)
+ */
+Datum
+zdm_set_migration(PG_FUNCTION_ARGS)
+{
+	static const Oid argtypes[ARG_COUNT] = {INT8OID, INTERVALOID, INTERVALOID, INTERVALOID, BOOLOID, BOOLOID, TEXTOID,
+	DATEOID};
+	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.set_migration()");
+	Datum		values[ARG_COUNT];
+	bool		isnull[ARG_COUNT] = {false};
+	ZdmCatalogScope scope;
+
+	check_settings(fcinfo);
+	require_right_to_loosen(fcinfo, migration);
+	values[ARG_NAME] = Int64GetDatum(migration->id);
+	for (int i = ARG_HOLD; i < ARG_COUNT; i++)
+	{
+		isnull[i] = PG_ARGISNULL(i);
+		values[i] = PG_GETARG_DATUM(i);
+	}
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.migration SET hold = coalesce($2, hold), soak = coalesce($3, soak),"
+						" minimum_age = coalesce($4, minimum_age),"
+						" needs_approval = coalesce($5, $6 OR needs_approval, needs_approval),"
+						" approved_by_other = coalesce($6, approved_by_other), owner = coalesce($7, owner),"
+						" contract_by = coalesce($8, contract_by) WHERE migration_id = $1",
+						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+	zdm_migration_note(migration, "changed", "by zdm.set_migration()");
+	if (!isnull[ARG_HOLD])
+		move_purge(migration);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,16 @@
+/*
+ * tracking.h
+ *	  What a migration is tracked by: owner, dates, hold, approval.
+ */
+#ifndef ZDM_MIGRATION_TRACKING_H
+#define ZDM_MIGRATION_TRACKING_H
+
+#include "fmgr.h"
+#include "migration/migration.h"
+
+extern ZdmMigration *zdm_migration_for_order(FunctionCallInfo fcinfo, const char *funcname);
+extern void zdm_tracking_check_contract_by(DateADT contract_by);
+extern void zdm_tracking_check_owner(const char *owner);
+extern void zdm_tracking_set_hold(ZdmMigration *migration, const Interval *hold);
+
+#endif							/* ZDM_MIGRATION_TRACKING_H */
