@@ -141,6 +141,20 @@ is_word(char **row, int column, const char *word)
 	return strcmp(row[column], word) == 0;
 }
 
+/*
+ * Does a plan leave it to a person?  With a column that is dropped go its
+ * constraints, but nothing is made to use another one.
+ */
+static bool
+is_left(char **row, bool is_dropped)
+{
+	if (is_dropped && is_word(row, DEP_KIND, "policy"))
+		return true;
+	if (is_dropped && is_word(row, DEP_KIND, "exclusion constraint"))
+		return false;
+	return !is_word(row, DEP_CARRIED, "t");
+}
+
 static void
 refuse_generated(ZdmColumnPlan *build, const char *name)
 {
@@ -176,7 +190,7 @@ list_dependent(ZdmColumnPlan *build, char **row)
 		refuse_generated(build, row[DEP_NAME]);
 	else if (is_word(row, DEP_KIND, "publication"))
 		list_publication(build, row);
-	else if (is_word(row, DEP_CARRIED, "t"))
+	else if (!is_left(row, build->final_name == NULL))
 		return;
 	else if (build->final_name == NULL)
 		zdm_column_plan_manual(build, "%s %s %suses column \"%s\" of table %s (%s): change it so that it does not.",
@@ -206,6 +220,40 @@ zdm_column_list_dependents(ZdmColumnPlan *build)
 
 	for (int i = 0; i < rows->count; i++)
 		list_dependent(build, rows->values[i]);
+}
+
+/*
+ * What still uses a column and is left to a person, as a sentence; NULL when
+ * nothing does, or when there is no such column.  What is only guessed does
+ * not count.  is_dropped: the column is to have no successor.
+ */
+char *
+zdm_dependents_left(Oid relid, const char *column, bool is_dropped)
+{
+	Relation	rel = try_relation_open(relid, AccessShareLock);
+	AttrNumber	attnum = rel ? get_attnum(relid, column) : InvalidAttrNumber;
+	ZdmRows    *rows;
+	char	   *first = NULL;
+	int			left = 0;
+
+	if (attnum > 0)
+	{
+		rows = find_dependents(rel, attnum, column);
+		for (int i = 0; i < rows->count; i++)
+		{
+			char	  **row = rows->values[i];
+
+			if (!is_word(row, DEP_CERTAIN, "t") || !is_left(row, is_dropped))
+				continue;
+			if (left++ == 0)
+				first = psprintf("%s %s", row[DEP_KIND], row[DEP_NAME]);
+		}
+	}
+	if (rel)
+		relation_close(rel, AccessShareLock);
+	if (left > 1)
+		return psprintf("%s and %d more use column \"%s\": see zdm.dependents()", first, left - 1, column);
+	return left == 1 ? psprintf("%s uses column \"%s\"", first, column) : NULL;
 }
 
 /* ---------- for users ---------- */

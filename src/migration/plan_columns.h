@@ -44,6 +44,9 @@ extern ZdmMigrationPlan *zdm_plan_drop_column(Relation rel, int64 id, const char
 
 extern void zdm_column_check_table(Relation rel);
 
+/* dependents.c */
+extern char *zdm_dependents_left(Oid relid, const char *column, bool is_dropped);
+
 /* api_columns.c */
 extern bool zdm_columns_is_function(PGFunction function);
 

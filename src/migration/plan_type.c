@@ -109,7 +109,6 @@ take_names(ZdmColumnPlan *build, const ZdmTypeChange *change)
 	}
 	build->working_name = zdm_column_plan_name(build, psprintf("new_%s", change->column));
 	build->final_name = build->old_name;
-	build->plan->new_column = build->working_name;
 }
 
 /* See plan_columns.h. */
