@@ -121,6 +121,10 @@ RESET ROLE;
 CREATE ROLE regress_zdm_column_plans_2;
 ALTER TABLE t OWNER TO regress_zdm_column_plans_2;
 SELECT zdm.rename_column('t', 'id', 'd', 'me', '2099-01-01');
+-- rows that the owner may not see could not be filled
+ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+SELECT zdm.rename_column('t', 'w', 'd', 'me', '2099-01-01');
+ALTER TABLE t NO FORCE ROW LEVEL SECURITY;
 -- a domain without constraints will do
 SELECT count(*) > 0 FROM plan($$change_column_type('t', 'w', 'any_int', owner => 'me', contract_by => '2099-01-01')$$);
 

@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "backfill/target.h"
 #include "lib/stringinfo.h"
 #include "migration/column_plan.h"
 #include "utils/builtins.h"
@@ -46,7 +47,10 @@ plan_expand(ZdmColumnPlan *build)
 						 zdm_mapping_drop_trigger_sql(build->rel, mapping->id), ZDM_LOCK_TRIGGER);
 }
 
-/* The steps that fill the new column by the plan's mapping, and compare it. */
+/*
+ * The steps that fill the new column by the plan's mapping, and compare it.
+ * Errors as zdm_target_check().
+ */
 void
 zdm_column_plan_fill(ZdmColumnPlan *build)
 {
@@ -54,6 +58,7 @@ zdm_column_plan_fill(ZdmColumnPlan *build)
 	const char *column = quote_identifier(build->working_name);
 	ZdmStep    *step;
 
+	zdm_target_check(build->rel);
 	step = zdm_column_plan_main(build, ZDM_PHASE_MIGRATE, ZDM_STEP_BACKFILL, build->working_name,
 								psprintf("UPDATE %s SET %s = %s", build->table, column, mapping->forward), NULL,
 								ZDM_LOCK_WRITE);

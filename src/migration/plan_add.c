@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "backfill/target.h"
 #include "catalog/heap.h"
 #include "core/identity.h"
 #include "ddl/statement.h"
@@ -133,6 +134,7 @@ plan_volatile_default(ZdmColumnPlan *build, const ZdmNewColumn *column, const ch
 	const char *name = quote_identifier(build->working_name);
 	ZdmStep    *step;
 
+	zdm_target_check(build->rel);
 	plan_column(build, psprintf("; %s", set_default(build, column_default)));
 	step = zdm_column_plan_main(build, ZDM_PHASE_MIGRATE, ZDM_STEP_BACKFILL, build->working_name,
 								psprintf("UPDATE %s SET %s = %s WHERE %s IS NULL", build->table, name, column_default, name),
