@@ -408,8 +408,12 @@ preview(const Request *request)
 	if (plan->recipe)
 		zdm_plan_check(request->rel, plan->recipe);
 	complete_plan(plan, target_of(request));
-	recipe.steps = list_concat(list_concat(list_copy(plan->main), plan->retire), plan->purge);
-	zdm_recipe_preview(request->rel, &recipe);
+	recipe.steps = plan->main;
+	zdm_recipe_preview(request->rel, &recipe, "main");
+	recipe.steps = plan->retire;
+	zdm_recipe_preview(request->rel, &recipe, "retire");
+	recipe.steps = plan->purge;
+	zdm_recipe_preview(request->rel, &recipe, "purge");
 }
 
 /* See plan.h. */
