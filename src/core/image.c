@@ -69,6 +69,44 @@ zdm_image_type(Oid type, MemoryContext mcxt)
 	return image;
 }
 
+/* a function may leave anything in the bytes of a Datum that its type has not */
+static bool
+by_value_equal(Datum a, Datum b, int16 typlen)
+{
+	switch (typlen)
+	{
+		case 1:
+			return DatumGetChar(a) == DatumGetChar(b);
+		case 2:
+			return DatumGetInt16(a) == DatumGetInt16(b);
+		case 4:
+			return DatumGetInt32(a) == DatumGetInt32(b);
+		default:
+			return a == b;
+	}
+}
+
+/* Values that are stored elsewhere (TOAST) are read only when their places differ. */
+static bool
+bytes_equal(Datum a, Datum b, bool typbyval, int16 typlen)
+{
+	if (typbyval)
+		return by_value_equal(a, b, typlen);
+	if (typlen == -1)
+	{
+		void	   *image = DatumGetPointer(a);
+		void	   *other = DatumGetPointer(b);
+
+		if (image == other)
+			return true;
+		if (!VARATT_IS_EXTERNAL_EXPANDED(image) && !VARATT_IS_EXTERNAL_EXPANDED(other) &&
+			VARSIZE_ANY(image) == VARSIZE_ANY(other) &&
+			memcmp(image, other, VARSIZE_ANY(image)) == 0)
+			return true;
+	}
+	return datum_image_eq(a, b, typbyval, typlen);
+}
+
 static bool
 rows_differ(HeapTupleHeader a, HeapTupleHeader b)
 {
@@ -149,6 +187,6 @@ zdm_image_differs(const ZdmImageType *type, Datum a, Datum b)
 		case IMAGE_ARRAY:
 			return arrays_differ(type, DatumGetArrayTypeP(a), DatumGetArrayTypeP(b));
 		default:
-			return !datum_image_eq(a, b, type->typbyval, type->typlen);
+			return !bytes_equal(a, b, type->typbyval, type->typlen);
 	}
 }
