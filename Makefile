@@ -25,7 +25,7 @@ names_in = $(basename $(notdir $(call in_top,$(1))))
 SRCS = \
 	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/cursor_row.c src/core/errors.c src/core/identity.c src/core/session.c src/core/settings.c \
 	src/throttle/contention.c src/throttle/pace.c src/throttle/yield.c src/throttle/wal_flush.c \
-	src/job/api.c src/job/interrupt.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/submit.c src/job/visibility.c src/job/wait.c \
+	src/job/api.c src/job/interrupt.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/submit.c src/job/undo.c src/job/visibility.c src/job/wait.c \
 	src/run/pause.c src/run/run.c src/run/txn.c src/run/verdict.c \
 	src/ddl/api.c src/ddl/ddl.c src/ddl/holders.c src/ddl/lock.c src/ddl/made.c src/ddl/portal.c \
 	src/ddl/run.c src/ddl/spec.c src/ddl/statement.c src/ddl/targets.c src/ddl/toplevel.c src/ddl/wait.c src/ddl/watch.c \
@@ -44,7 +44,7 @@ SRCS = \
 	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/plan.c \
 	src/constraint/report.c src/constraint/sample.c \
 	src/constraint/step.c src/constraint/store.c src/constraint/target.c src/constraint/validation.c \
-	src/recipe/api.c src/recipe/expression.c src/recipe/plan.c src/recipe/plan_steps.c src/recipe/preview.c src/recipe/run.c src/recipe/store.c \
+	src/recipe/api.c src/recipe/do_ddl.c src/recipe/do_sql.c src/recipe/expression.c src/recipe/holds.c src/recipe/plan.c src/recipe/plan_steps.c src/recipe/preview.c src/recipe/retarget.c src/recipe/run.c src/recipe/stage.c src/recipe/store.c \
 	src/explain/api.c src/explain/catalog.c src/explain/columns.c src/explain/constraints.c \
 	src/explain/destructive.c src/explain/domains.c src/explain/facts.c src/explain/indexes.c src/explain/named_columns.c src/explain/other.c \
 	src/explain/partitions.c src/explain/rename.c src/explain/rights.c src/explain/table.c src/explain/types.c \

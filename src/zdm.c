@@ -7,6 +7,7 @@
 #include "core/settings.h"
 #include "fmgr.h"
 #include "job/queue.h"
+#include "recipe/stage.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -19,5 +20,6 @@ _PG_init(void)
 {
 	zdm_settings_define();
 	zdm_queue_init();
+	zdm_recipe_init();
 	zdm_launcher_register();
 }

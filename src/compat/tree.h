@@ -14,6 +14,7 @@
 #include "pgstat.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 
 /* 18: RETURNING is a node of its own, with options */
@@ -24,6 +25,17 @@ zdm_compat_has_returning(const UpdateStmt *stmt)
 	return stmt->returningClause != NULL;
 #else
 	return stmt->returningList != NIL;
+#endif
+}
+
+/* 16: errors may be soft */
+static inline List *
+zdm_compat_qualified_names(const char *text)
+{
+#if PG_VERSION_NUM >= 160000
+	return stringToQualifiedNameList(text, NULL);
+#else
+	return stringToQualifiedNameList(text);
 #endif
 }
 

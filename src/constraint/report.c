@@ -32,6 +32,10 @@ user_columns(const ZdmConstraint *constraint, int *count)
  * chunk, outside of a catalog scope: it is counted, and listed in
  * zdm.violations while there is room.  slot holds a row of rel.  What row
  * security hides from the owner of the table is not told.
+ *
+ * A page that is read twice has rows that are listed already: these stay
+ * listed once.  They break the constraint all the same, so chunk->violations,
+ * on which the mark depends, has them each time.
  */
 void
 zdm_scan_report(ZdmValidation *v, Relation rel, ZdmChunk *chunk, TupleTableSlot *slot)
@@ -57,7 +61,10 @@ zdm_scan_report(ZdmValidation *v, Relation rel, ZdmChunk *chunk, TupleTableSlot 
 		violation.row_key = zdm_violation_key(rel, slot);
 		violation.row_values = zdm_violation_values(rel, slot, columns, count);
 	}
-	v->list_is_full = !zdm_violation_add(v->base.job->id, &violation);
+	if (zdm_violation_find(v->base.job->id, &violation))
+		chunk->again++;
+	else
+		v->list_is_full = !zdm_violation_add(v->base.job->id, &violation);
 }
 
 /* Whether the chunk has taken as long as it may. */

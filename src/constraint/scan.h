@@ -70,6 +70,7 @@ typedef struct ZdmChunk
 	int64		rows;
 	int64		violations;		/* counted by zdm_scan_report() */
 	int64		unlisted;		/* of them, not in zdm.violations */
+	int64		again;			/* of them, in zdm.violations since before */
 	bool		last;			/* nothing is left to scan */
 } ZdmChunk;
 

@@ -341,7 +341,7 @@ advance(ZdmValidation *v, const ZdmChunk *chunk, ZdmValidationCursor *next)
 	next->leaf_done += chunk->units_done;
 	next->leaf_total = Max(chunk->units_total, next->leaf_done);
 	next->leaf_violations += chunk->violations;
-	next->violations += chunk->violations;
+	next->violations += chunk->violations - chunk->again;
 	next->rows += chunk->rows;
 	next->chunks++;
 	next->retries = v->base.retries;

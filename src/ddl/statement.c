@@ -329,6 +329,33 @@ parse_step(void *arg)
 	parse->stmts = raw_parser(parse->text, RAW_PARSE_DEFAULT);
 }
 
+static ZdmStatement *
+make_statement(const char *text, Node *tree)
+{
+	ZdmStatement *statement = palloc0(sizeof(ZdmStatement));
+
+	statement->text = text;
+	statement->tree = tree;
+	statement->tag = CreateCommandTag(tree);
+	if (!classify_closely(statement) && !is_plain_ddl(tree))
+		refuse_the_rest(statement);
+	return statement;
+}
+
+static List *
+parse_text(const char *text)
+{
+	ParseArg	parse = {.text = text};
+
+	zdm_statement_errors(parse_step, &parse, text);
+	if (parse.stmts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("statement is empty"),
+				 errhint("Give one DDL statement, such as \"ALTER TABLE t ADD COLUMN c int\".")));
+	return parse.stmts;
+}
+
 /*
  * Parse a statement, in the current memory context.  Errors with SYNTAX_ERROR
  * when it is none or more than one, with INVALID_PARAMETER_VALUE when it is
@@ -337,30 +364,29 @@ parse_step(void *arg)
 ZdmStatement *
 zdm_statement_parse(const char *text)
 {
-	ZdmStatement *statement = palloc0(sizeof(ZdmStatement));
-	ParseArg	parse;
+	List	   *stmts = parse_text(text);
 
-	parse.text = text;
-
-	parse.stmts = NIL;
-	zdm_statement_errors(parse_step, &parse, text);
-	if (parse.stmts == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("statement is empty"),
-				 errhint("Give one DDL statement, such as \"ALTER TABLE t ADD COLUMN c int\".")));
-	if (list_length(parse.stmts) > 1)
+	if (list_length(stmts) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("statement must not contain a second statement"),
 				 errhint("Give each to a zdm.execute_ddl() of its own.")));
-	statement->text = text;
+	return make_statement(text, linitial_node(RawStmt, stmts)->stmt);
+}
 
-	statement->tree = linitial_node(RawStmt, parse.stmts)->stmt;
-	statement->tag = CreateCommandTag(statement->tree);
-	if (!classify_closely(statement) && !is_plain_ddl(statement->tree))
-		refuse_the_rest(statement);
-	return statement;
+/*
+ * Parse statements separated by semicolons: a list of ZdmStatement, each with
+ * the whole text.  Errors likewise, but there may be more than one.
+ */
+List *
+zdm_statement_parse_list(const char *text)
+{
+	List	   *statements = NIL;
+	ListCell   *lc;
+
+	foreach(lc, parse_text(text))
+		statements = lappend(statements, make_statement(text, lfirst_node(RawStmt, lc)->stmt));
+	return statements;
 }
 
 /* That a DROP or a COMMENT names, when it is a relation or a part of one. */

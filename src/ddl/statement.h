@@ -22,6 +22,7 @@ typedef struct ZdmStatement
 typedef void (*ZdmStatementStep) (void *arg);
 
 extern ZdmStatement *zdm_statement_parse(const char *text);
+extern List *zdm_statement_parse_list(const char *text);
 extern void zdm_statement_errors(ZdmStatementStep step, void *arg, const char *text);
 extern const RangeVar *zdm_statement_object(const ZdmStatement *statement);
 

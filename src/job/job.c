@@ -6,7 +6,8 @@
  * Locking: the row of zdm.job is locked FOR UPDATE before its state is
  * changed, so pause, cancel and the worker's own transitions are serial.
  * Every transition writes a row of zdm.event and a NOTIFY on channel "zdm"
- * in the same transaction.
+ * in the same transaction; but that a job rests until a time, and goes on, is
+ * no news: it may do so every few seconds.
  */
 #include "postgres.h"
 
@@ -22,10 +23,11 @@
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #define JOB_COLUMNS \
 	"job_id, name, kind, target, target_schema, target_name, owner, state, " \
-	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup, as_caller"
+	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup, as_caller, not_before"
 
 static const char *const state_names[] = {
 	[ZDM_JOB_QUEUED] = "queued",
@@ -39,12 +41,14 @@ static const char *const state_names[] = {
 /* bit n: the state may change to state n */
 static const int next_states[] = {
 	[ZDM_JOB_QUEUED] = 1 << ZDM_JOB_RUNNING | 1 << ZDM_JOB_PAUSED | 1 << ZDM_JOB_FAILED | 1 << ZDM_JOB_CANCELLED,
-	[ZDM_JOB_RUNNING] = 1 << ZDM_JOB_DONE | 1 << ZDM_JOB_FAILED | 1 << ZDM_JOB_PAUSED | 1 << ZDM_JOB_CANCELLED,
+	[ZDM_JOB_RUNNING] = 1 << ZDM_JOB_DONE | 1 << ZDM_JOB_FAILED | 1 << ZDM_JOB_PAUSED | 1 << ZDM_JOB_CANCELLED | 1 << ZDM_JOB_QUEUED,
 	[ZDM_JOB_PAUSED] = 1 << ZDM_JOB_QUEUED | 1 << ZDM_JOB_CANCELLED,
 	[ZDM_JOB_FAILED] = 1 << ZDM_JOB_QUEUED | 1 << ZDM_JOB_CANCELLED,
 	[ZDM_JOB_CANCELLED] = 1 << ZDM_JOB_QUEUED,
-	[ZDM_JOB_DONE] = 0
+	[ZDM_JOB_DONE] = 1 << ZDM_JOB_CANCELLED
 };
+
+ZdmJobHook	zdm_job_hook = NULL;
 
 /* The name of a state as users see it. */
 const char *
@@ -127,6 +131,9 @@ job_from_result(MemoryContext mcxt)
 								  DatumGetObjectId(zdm_catalog_value(0, 13, &isnull)), job->owner);
 	job->cleanup = DatumGetBool(zdm_catalog_value(0, 14, &isnull));
 	job->as_caller = DatumGetBool(zdm_catalog_value(0, 15, &isnull));
+	job->not_before = DatumGetTimestampTz(zdm_catalog_value(0, 16, &isnull));
+	if (isnull)
+		job->not_before = 0;
 	if (OidIsValid(job->owner_id))
 		job->owner = MemoryContextStrdup(mcxt, GetUserNameFromId(job->owner_id, false));
 	return job;
@@ -273,11 +280,22 @@ int64
 zdm_job_create_as_caller(const char *name, const char *kind, Oid target,
 						 const char *target_schema, const char *target_name)
 {
+	return zdm_job_create_as(name, kind, target, target_schema, target_name, GetUserId());
+}
+
+/*
+ * The same for a job that runs as a role that has once called for it; the
+ * caller has seen to it that the current role may act for that one.
+ */
+int64
+zdm_job_create_as(const char *name, const char *kind, Oid target,
+				  const char *target_schema, const char *target_name, Oid role)
+{
 	NewJob		job = {.name = name,.kind = kind,.target = target,.as_caller = true};
 
 	job.target_schema = target_schema;
 	job.target_name = target_name;
-	job.owner = GetUserId();
+	job.owner = role;
 	return insert_job(&job);
 }
 
@@ -323,6 +341,33 @@ zdm_job_note(int64 job_id, const char *event, const char *message)
 	zdm_catalog_end(&scope);
 }
 
+/* Does a running job rest until a time? */
+static bool
+is_put_off(const ZdmJob *job, ZdmJobState to)
+{
+	return job->state == ZDM_JOB_RUNNING && to == ZDM_JOB_QUEUED;
+}
+
+/* Does a job go on after that?  Then it has not been queued by anybody since it ran. */
+static bool
+is_taken_up(const ZdmJob *job, ZdmJobState to)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(job->id);
+	ZdmCatalogScope scope;
+	bool		result;
+
+	if (job->state != ZDM_JOB_QUEUED || to != ZDM_JOB_RUNNING)
+		return false;
+	zdm_catalog_begin(&scope);
+	result = zdm_catalog_execute("SELECT FROM (SELECT event FROM zdm.event WHERE job_id = $1"
+								 " AND event IN ('queued', 'running', 'continued')"
+								 " ORDER BY event_id DESC LIMIT 1) e WHERE event <> 'queued'",
+								 1, &argtype, &value, NULL, SPI_OK_SELECT) > 0;
+	zdm_catalog_end(&scope);
+	return result;
+}
+
 static void
 update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
 			 const ZdmError *error)
@@ -334,7 +379,7 @@ update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
 	ZdmCatalogScope scope;
 
 	texts[0] = state_names[to];
-	texts[1] = (to == ZDM_JOB_PAUSED) ? reason : NULL;
+	texts[1] = (to == ZDM_JOB_PAUSED || is_put_off(job, to)) ? reason : NULL;
 	texts[2] = error ? error->message : NULL;
 	texts[3] = error ? zdm_error_sqlstate(error) : NULL;
 	texts[4] = error ? error->hint : NULL;
@@ -362,9 +407,10 @@ update_state(const ZdmJob *job, ZdmJobState to, const char *reason,
 /*
  * The one place where a job's state changes.  The caller has the row locked
  * by zdm_job_lock() in this transaction.  reason (may be NULL) goes into the
- * event, and into waiting_for of a paused job; error (may be NULL) is kept as
+ * event, and into waiting_for of a job that is paused or rests; error (may be NULL) is kept as
  * the job's last error.  Errors with OBJECT_NOT_IN_PREREQUISITE_STATE when
- * the state may not follow.  Does not commit.
+ * the state may not follow; a done job may be cancelled only when there is
+ * something to clean up, which undoes it.  Does not commit.
  */
 void
 zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
@@ -372,7 +418,7 @@ zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 {
 	const char *message = reason;
 
-	if ((next_states[job->state] & (1 << to)) == 0)
+	if ((next_states[job->state] & (1 << to)) == 0 || (job->state == ZDM_JOB_DONE && !job->cleanup))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("job " INT64_FORMAT " (\"%s\") is %s and cannot become %s",
@@ -382,9 +428,14 @@ zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 	update_state(job, to, reason, error);
 	if (error && !message)
 		message = psprintf("%s: %s", zdm_error_sqlstate(error), error->message);
-	zdm_job_note(job->id, state_names[to], message);
-	notify_transition(job, to);
+	if (!is_put_off(job, to) && !is_taken_up(job, to))
+	{
+		zdm_job_note(job->id, state_names[to], message);
+		notify_transition(job, to);
+	}
 	job->state = to;
+	if (zdm_job_hook)
+		zdm_job_hook(job, error);
 }
 
 static void
@@ -430,6 +481,55 @@ zdm_job_set_cleanup(int64 job_id, bool cleanup)
 {
 	update_one("UPDATE zdm.job SET cleanup = $2 WHERE job_id = $1",
 			   job_id, BOOLOID, BoolGetDatum(cleanup), false);
+}
+
+/*
+ * A running job rests until a time: it is queued, and why is what waiting_for
+ * says meanwhile (NULL: until when).  Does not commit.
+ */
+void
+zdm_job_put_off(ZdmJob *job, TimestampTz until, const char *why)
+{
+	zdm_job_set_not_before(job->id, until);
+	zdm_job_transition(job, ZDM_JOB_QUEUED, why, NULL);
+}
+
+/* A queued job is not run before that time; 0: at once.  Does not commit. */
+void
+zdm_job_set_not_before(int64 job_id, TimestampTz not_before)
+{
+	update_one("UPDATE zdm.job SET not_before = $2 WHERE job_id = $1",
+			   job_id, TIMESTAMPTZOID, TimestampTzGetDatum(not_before), not_before == 0);
+}
+
+/* False while a queued job has to wait for its time. */
+bool
+zdm_job_is_due(const ZdmJob *job)
+{
+	return job->state != ZDM_JOB_QUEUED || job->not_before <= GetCurrentTimestamp();
+}
+
+/*
+ * A clean-up of a cancelled job has come to an end: no error, nothing is left
+ * behind; otherwise it will be tried again, unless it is given up.  The row is
+ * locked.  Does not commit.
+ */
+void
+zdm_job_clean_up_ended(ZdmJob *job, const ZdmError *error, bool given_up)
+{
+	const char *event = given_up ? "clean-up given up" : error ? "clean-up failed" : "cleaned up";
+
+	if (error == NULL || given_up)
+	{
+		zdm_job_set_waiting(job->id, NULL);
+		zdm_job_set_cleanup(job->id, false);
+		job->cleanup = false;
+	}
+	if (error == NULL)
+		zdm_job_set_fruitless_starts(job->id, 0);
+	zdm_job_note(job->id, event, error ? error->message : NULL);
+	if (zdm_job_hook)
+		zdm_job_hook(job, error);
 }
 
 /* Is there something for a worker to do? */

@@ -11,6 +11,7 @@
 #define ZDM_JOB_JOB_H
 
 #include "core/errors.h"
+#include "datatype/timestamp.h"
 
 /*
  * The state of a job, and the states that may follow.  zdm.job.state has the
@@ -20,11 +21,12 @@
 typedef enum ZdmJobState
 {
 	ZDM_JOB_QUEUED,				/* -> running, paused, cancelled */
-	ZDM_JOB_RUNNING,			/* -> done, failed, paused, cancelled */
+	ZDM_JOB_RUNNING,			/* -> done, failed, paused, cancelled, and
+								 * queued until a time */
 	ZDM_JOB_PAUSED,				/* -> queued, cancelled */
 	ZDM_JOB_FAILED,				/* -> queued, cancelled */
 	ZDM_JOB_CANCELLED,			/* -> queued */
-	ZDM_JOB_DONE				/* -> nothing */
+	ZDM_JOB_DONE				/* -> cancelled, when it is to be undone */
 } ZdmJobState;
 
 typedef struct ZdmJob
@@ -47,7 +49,18 @@ typedef struct ZdmJob
 	char	   *last_error;		/* may be NULL */
 	bool		cleanup;		/* something is to be removed when it is
 								 * cancelled */
+	TimestampTz not_before;		/* queued, it is not run before; 0: at once */
 } ZdmJob;
+
+/*
+ * Called after each change of a job's state, and when the clean-up of a
+ * cancelled one has ended (no error: job->cleanup is false now) or failed
+ * (given up when job->cleanup is false), in that transaction.  It sees the job
+ * as it is now; error may be NULL.
+ */
+typedef void (*ZdmJobHook) (const ZdmJob *job, const ZdmError *error);
+
+extern ZdmJobHook zdm_job_hook;
 
 extern const char *zdm_job_state_name(ZdmJobState state);
 extern ZdmJobState zdm_job_state_parse(const char *name);
@@ -61,16 +74,22 @@ extern int64 zdm_job_create(const char *name, const char *kind, Oid target,
 							Oid owner);
 extern int64 zdm_job_create_as_caller(const char *name, const char *kind, Oid target,
 									  const char *target_schema, const char *target_name);
+extern int64 zdm_job_create_as(const char *name, const char *kind, Oid target,
+							   const char *target_schema, const char *target_name, Oid role);
 extern ZdmJob *zdm_job_load(int64 job_id, bool missing_ok);
 extern ZdmJob *zdm_job_load_visible(int64 job_id);
 extern ZdmJob *zdm_job_load_by_name(const char *name);
 extern ZdmJob *zdm_job_lock(int64 job_id, bool missing_ok);
 extern void zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 							   const ZdmError *error);
+extern void zdm_job_put_off(ZdmJob *job, TimestampTz until, const char *why);
 extern void zdm_job_note(int64 job_id, const char *event, const char *message);
 extern void zdm_job_set_waiting(int64 job_id, const char *waiting_for);
 extern void zdm_job_set_fruitless_starts(int64 job_id, int starts);
 extern void zdm_job_set_cleanup(int64 job_id, bool cleanup);
+extern void zdm_job_set_not_before(int64 job_id, TimestampTz not_before);
+extern bool zdm_job_is_due(const ZdmJob *job);
+extern void zdm_job_clean_up_ended(ZdmJob *job, const ZdmError *error, bool given_up);
 extern bool zdm_job_wants_worker(const ZdmJob *job);
 extern void zdm_job_adopt(ZdmJob *job, Oid owner);
 

@@ -28,7 +28,8 @@ CREATE TABLE zdm.job (
     cluster_id      text NOT NULL,
     database_id     oid NOT NULL,
     cleanup         boolean NOT NULL DEFAULT false,
-    as_caller       boolean NOT NULL DEFAULT false
+    as_caller       boolean NOT NULL DEFAULT false,
+    not_before      timestamptz
 );
 CREATE INDEX job_unfinished ON zdm.job (job_id) WHERE state IN ('queued', 'running') OR (state = 'cancelled' AND cleanup);
 
@@ -115,7 +116,8 @@ COMMENT ON COLUMN zdm.job.batch_time_ms IS 'Duration a batch aims at, in millise
 COMMENT ON COLUMN zdm.job.max_rows_per_second IS 'Ceiling of rows a second';
 COMMENT ON COLUMN zdm.job.cluster_id IS 'System identifier of the cluster it was made in';
 COMMENT ON COLUMN zdm.job.database_id IS 'OID of the database it was made in';
-COMMENT ON COLUMN zdm.job.cleanup IS 'Whether it leaves something behind that a worker removes once the job is cancelled';
+COMMENT ON COLUMN zdm.job.not_before IS 'When it may run at the earliest, while it is queued';
+COMMENT ON COLUMN zdm.job.cleanup IS 'Whether it leaves something behind that a worker removes once the job is cancelled; of a done job, whether it can be undone';
 
 COMMENT ON TABLE zdm.event IS 'Events of jobs. Read zdm.events instead.';
 COMMENT ON COLUMN zdm.event.event_id IS 'Id';

@@ -16,6 +16,8 @@ typedef enum ZdmRunResult
 								 * error's message as the reason */
 	ZDM_RUN_CANCELLED,			/* by pg_cancel_backend(): the worker makes
 								 * the job paused and says how to go on */
+	ZDM_RUN_AGAIN,				/* the worker makes the job queued until
+								 * again_at */
 	ZDM_RUN_STOPPED				/* nothing to record: somebody else changed
 								 * the state, or this process has to leave */
 } ZdmRunResult;
@@ -24,6 +26,9 @@ typedef struct ZdmRunOutcome
 {
 	ZdmRunResult result;
 	ZdmError   *error;			/* in TopMemoryContext; NULL when done */
+	TimestampTz again_at;		/* of ZDM_RUN_AGAIN */
+	char	   *why;			/* of ZDM_RUN_AGAIN, as waiting_for shows it;
+								 * NULL: it says until when */
 } ZdmRunOutcome;
 
 typedef struct ZdmJobKind

@@ -19,7 +19,7 @@ SELECT j.job_id,
        j.state,
        CASE WHEN j.state = 'done' THEN 1.0
             WHEN r.steps > 0 THEN
-                 pg_catalog.round(least(0.99, (r.steps_done + coalesce(k.share, 0)) / r.steps)::numeric, 4)
+                 pg_catalog.round(least(0.99, (coalesce(r.work_done, 0) + coalesce(r.work_now, 0) * least(coalesce(k.share, 0), 1)) / r.work)::numeric, 4)
             ELSE pg_catalog.round(least(0.99, coalesce(k.share, 0))::numeric, 4) END::float8 AS progress,
        coalesce(f.rows_done, b.tuples_done) AS rows_done,
        coalesce(f.rows_estimated, b.tuples_total) AS rows_estimated,
@@ -33,6 +33,7 @@ SELECT j.job_id,
             WHEN NOT zdm.is_local(j.cluster_id, j.database_id) THEN
                  pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database (restore, copy or upgrade)', j.job_id)
             WHEN pg_catalog.pg_is_in_recovery() THEN 'the primary: this is a standby'
+            WHEN j.state = 'queued' AND j.not_before > pg_catalog.clock_timestamp() THEN coalesce(j.waiting_for, 'until ' || j.not_before::timestamptz(0))
             ELSE coalesce(j.waiting_for, 'a worker') END AS waiting_for,
        w.pid,
        zdm.owner_name(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner) AS owner,
@@ -56,10 +57,16 @@ SELECT j.job_id,
   LEFT JOIN zdm.list_index_builds() b ON b.pid = w.pid
  CROSS JOIN LATERAL (
        SELECT count(*) AS steps,
-              count(*) FILTER (WHERE s.state = 'done') AS steps_done,
-              min(s.kind) FILTER (WHERE s.state <> 'done' AND s.step = (SELECT min(n.step) FROM zdm.recipe_step n
-                                                                         WHERE n.job_id = j.job_id AND n.state <> 'done')) AS kind
-         FROM zdm.recipe_step s WHERE s.job_id = j.job_id) r
+              sum(s.work) AS work,
+              sum(s.work) FILTER (WHERE s.state = 'done') AS work_done,
+              sum(s.work) FILTER (WHERE s.is_current) AS work_now,
+              min(s.kind) FILTER (WHERE s.is_current) AS kind,
+              min(s.wait_ms) FILTER (WHERE s.is_current) AS wait_ms,
+              min(s.began_at) FILTER (WHERE s.is_current) AS began_at
+         FROM (SELECT e.*,
+                      e.step = min(e.step) FILTER (WHERE e.state <> 'done') OVER () AS is_current,
+                      greatest(coalesce(e.expected_ms, CASE e.kind WHEN 'ddl' THEN 0 ELSE 1000 END), e.wait_ms, 50) AS work
+                 FROM zdm.recipe_step e WHERE e.job_id = j.job_id) s) r
  CROSS JOIN LATERAL (
        SELECT CASE coalesce(r.kind, j.kind)
               WHEN 'backfill' THEN
@@ -73,10 +80,12 @@ SELECT j.job_id,
                                                    ELSE 0 END) / c.stripes)
                              / c.blocks_total END
               WHEN 'index' THEN (x.leaves_done + coalesce(b.progress, 0)) / nullif(x.leaves_total, 0)
-              WHEN 'ddl' THEN 0
+              WHEN 'wait' THEN extract(epoch FROM pg_catalog.clock_timestamp() - r.began_at)::float8 * 1000 / nullif(r.wait_ms, 0)
+              WHEN 'validate' THEN (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0)
+              WHEN 'validation' THEN (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0)
               WHEN 'verify' THEN CASE WHEN y.phase = 'proof' OR y.pass > 1 THEN 0.99
                    ELSE (y.done + y.next_block)::float8 / nullif(greatest(y.total, y.done + y.leaf_blocks), 0) END
-              ELSE (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0) END AS share) k
+              END AS share) k
  CROSS JOIN LATERAL (
        SELECT * FROM (VALUES
               (1, 'backfill', c.rows_done, c.rows_estimated, c.rows_per_second, c.seconds_left),
@@ -349,7 +358,7 @@ COMMENT ON COLUMN zdm.steps.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.steps.name IS 'Name of the job';
 COMMENT ON COLUMN zdm.steps.recipe IS 'The function that was called';
 COMMENT ON COLUMN zdm.steps.step IS 'Order, from 1';
-COMMENT ON COLUMN zdm.steps.kind IS 'ddl: one short statement; index: a concurrent build; validate: in chunks';
+COMMENT ON COLUMN zdm.steps.kind IS 'ddl: short statements in one transaction; index: a concurrent build; validate: in chunks; backfill: rows are filled; verify: rows are compared; sql: statements of the user in one transaction; wait: for a time or a query';
 COMMENT ON COLUMN zdm.steps.state IS 'pending, done or undone; of the current step, the state of the job';
 COMMENT ON COLUMN zdm.steps.statement IS 'What it does, as a statement; a validation does the same in chunks';
 COMMENT ON COLUMN zdm.steps.lock IS 'The strongest lock that it takes';

@@ -6,12 +6,13 @@
 #define ZDM_RECIPE_RECIPE_H
 
 #include "core/session.h"
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
 typedef enum ZdmStepKind
 {
-	ZDM_STEP_DDL,				/* one statement under its locks, in the
+	ZDM_STEP_DDL,				/* statements under their locks, in the
 								 * transaction that notes that it is done */
 	ZDM_STEP_INDEX,				/* CREATE UNIQUE INDEX, built concurrently */
 	ZDM_STEP_VALIDATE,			/* a constraint that is NOT VALID, in chunks */
@@ -46,6 +47,8 @@ typedef struct ZdmStep
 	char	   *filter;			/* the same, may be NULL; wait: the query */
 	double		wait_ms;		/* wait: at least so long */
 	bool		done;
+	TimestampTz began_at;		/* as loaded: when it began, 0: not begun; not
+								 * of every kind */
 	double		expected_ms;	/* negative: not known */
 } ZdmStep;
 
@@ -55,6 +58,9 @@ typedef struct ZdmRecipe
 	char	   *definition;		/* its arguments, for comparison */
 	char	   *subject;		/* for the job's name */
 	ZdmSessionSettings settings;	/* for functions in expressions */
+	char	   *target_schema;	/* what the statements call the job's table */
+	char	   *target_name;	/* ... NULL: what it was called when the job
+								 * was made */
 	List	   *steps;			/* of ZdmStep */
 	bool		scans_children; /* what it validates includes children and
 								 * partitions */

@@ -5,13 +5,15 @@ CREATE TABLE zdm.recipe (
     job_id          bigint PRIMARY KEY REFERENCES zdm.job ON DELETE CASCADE,
     recipe          text NOT NULL,
     definition      text NOT NULL,
-    settings        text[] NOT NULL
+    settings        text[] NOT NULL,
+    target_schema   text,
+    target_name     text
 );
 
 CREATE TABLE zdm.recipe_step (
     job_id          bigint NOT NULL REFERENCES zdm.recipe ON DELETE CASCADE,
     step            int NOT NULL,
-    kind            text NOT NULL CHECK (kind IN ('ddl', 'index', 'validate')),
+    kind            text NOT NULL CHECK (kind IN ('ddl', 'index', 'validate', 'backfill', 'verify', 'sql', 'wait')),
     statement       text NOT NULL,
     undo            text,
     object          text NOT NULL,
@@ -19,6 +21,12 @@ CREATE TABLE zdm.recipe_step (
     state           text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'undone')),
     finished_at     timestamptz,
     expected_ms     float8,
+    phase           text CHECK (phase IN ('expand', 'migrate', 'contract')),
+    mapping_id      bigint,
+    set_clause      text,
+    filter          text,
+    wait_ms         float8,
+    began_at        timestamptz,
     PRIMARY KEY (job_id, step)
 );
 
@@ -37,10 +45,12 @@ CREATE FUNCTION zdm.set_not_null(
         target regclass, column_name name, name text DEFAULT NULL) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_set_not_null';
 CREATE FUNCTION zdm.add_unique(
-        target regclass, columns name[], constraint_name name DEFAULT NULL, name text DEFAULT NULL) RETURNS text
+        target regclass, columns name[], constraint_name name DEFAULT NULL, name text DEFAULT NULL,
+        nulls_not_distinct boolean DEFAULT false, deferral text DEFAULT 'NOT DEFERRABLE') RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_add_unique';
 CREATE FUNCTION zdm.add_primary_key(
-        target regclass, columns name[], constraint_name name DEFAULT NULL, name text DEFAULT NULL) RETURNS text
+        target regclass, columns name[], constraint_name name DEFAULT NULL, name text DEFAULT NULL,
+        deferral text DEFAULT 'NOT DEFERRABLE') RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_add_primary_key';
 CREATE FUNCTION zdm.drop_constraint(
         target regclass, constraint_name name, name text DEFAULT NULL) RETURNS text
@@ -60,9 +70,9 @@ COMMENT ON FUNCTION zdm.add_foreign_key(regclass, name[], regclass, name[], text
     'Add a foreign key at commit: NOT VALID, then validated in chunks. Returns the name of the job. Inverse: zdm.drop_constraint.';
 COMMENT ON FUNCTION zdm.set_not_null(regclass, name, text) IS
     'Make a column NOT NULL at commit: a CHECK, validated in chunks, is the proof, so nothing is scanned under a lock. Returns the name of the job. Inverse: zdm.drop_not_null.';
-COMMENT ON FUNCTION zdm.add_unique(regclass, name[], name, text) IS
+COMMENT ON FUNCTION zdm.add_unique(regclass, name[], name, text, boolean, text) IS
     'Add a UNIQUE constraint at commit: its index is built concurrently. Returns the name of the job. Inverse: zdm.drop_constraint.';
-COMMENT ON FUNCTION zdm.add_primary_key(regclass, name[], name, text) IS
+COMMENT ON FUNCTION zdm.add_primary_key(regclass, name[], name, text, text) IS
     'Add a primary key at commit: its columns are made NOT NULL by proof, its index is built concurrently. Returns the name of the job. Inverse: zdm.drop_constraint.';
 COMMENT ON FUNCTION zdm.drop_constraint(regclass, name, text) IS
     'Drop a constraint at commit, without stalling anyone. Returns the name of the job.';
@@ -76,10 +86,12 @@ COMMENT ON COLUMN zdm.recipe.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.recipe.recipe IS 'The function that was called';
 COMMENT ON COLUMN zdm.recipe.definition IS 'What it was called with';
 COMMENT ON COLUMN zdm.recipe.settings IS 'Settings at submit, under which functions of a CHECK run: name, value, name, value...';
+COMMENT ON COLUMN zdm.recipe.target_schema IS 'Schema of the table as the statements call it, NULL: as the job does';
+COMMENT ON COLUMN zdm.recipe.target_name IS 'Name of the table as the statements call it, NULL: as the job does';
 COMMENT ON TABLE zdm.recipe_step IS 'The steps. Read zdm.steps instead.';
 COMMENT ON COLUMN zdm.recipe_step.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.recipe_step.step IS 'Order, from 1';
-COMMENT ON COLUMN zdm.recipe_step.kind IS 'ddl: one short statement; index: a concurrent build; validate: in chunks';
+COMMENT ON COLUMN zdm.recipe_step.kind IS 'ddl: short statements in one transaction; index: a concurrent build; validate: in chunks; backfill: rows are filled; verify: rows are compared; sql: statements of the user in one transaction; wait: for a time or a query';
 COMMENT ON COLUMN zdm.recipe_step.statement IS 'What it does, as a statement';
 COMMENT ON COLUMN zdm.recipe_step.undo IS 'What undoes it when the job is cancelled';
 COMMENT ON COLUMN zdm.recipe_step.object IS 'The constraint, column or index that it is about';
@@ -87,3 +99,9 @@ COMMENT ON COLUMN zdm.recipe_step.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.recipe_step.state IS 'pending, done or undone';
 COMMENT ON COLUMN zdm.recipe_step.finished_at IS 'When it was done or undone';
 COMMENT ON COLUMN zdm.recipe_step.expected_ms IS 'How long it was expected to take at submit, in ms, NULL when that was not known';
+COMMENT ON COLUMN zdm.recipe_step.phase IS 'Phase of the migration that it belongs to, NULL when it belongs to none';
+COMMENT ON COLUMN zdm.recipe_step.mapping_id IS 'Mapping by which rows are filled or compared, NULL for none';
+COMMENT ON COLUMN zdm.recipe_step.set_clause IS 'Assignments of a backfill without a mapping, as after SET';
+COMMENT ON COLUMN zdm.recipe_step.filter IS 'Which rows a backfill is about, as after WHERE; of a wait, the query that has to return true';
+COMMENT ON COLUMN zdm.recipe_step.wait_ms IS 'How long it waits at least, in ms';
+COMMENT ON COLUMN zdm.recipe_step.began_at IS 'When it began, NULL before, and where that does not matter';

@@ -3,174 +3,99 @@
  *	  The kind of job "recipe": its steps in order; when it is cancelled, what
  *	  undoes them in reverse order.
  *
- * A step that is one statement commits together with the note that it is
- * done, so a crash repeats none and loses none.  A validation and the build of
- * an index are the work of those kinds of jobs, done under the recipe's own
- * job: they have their definition and their place in their own tables, go on
- * where they stopped, and leave the rows that are in the way in
- * zdm.violations.
+ * A step of statements commits together with the note that it is done, so a
+ * crash repeats none and loses none.  A validation, a backfill, a verification
+ * and the build of an index are the work of those kinds of jobs, done under the
+ * recipe's own job: they have their definition and their place in their own
+ * tables, go on where they stopped, and leave the rows that are in the way in
+ * zdm.violations or zdm.quarantine.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
+#include "backfill/backfill.h"
 #include "constraint/facts.h"
 #include "constraint/guard.h"
 #include "constraint/store.h"
 #include "constraint/target.h"
 #include "constraint/validation.h"
 #include "core/identity.h"
-#include "ddl/lock.h"
-#include "ddl/statement.h"
-#include "ddl/targets.h"
 #include "index/index.h"
-#include "nodes/makefuncs.h"
 #include "recipe/run.h"
+#include "recipe/steps.h"
 #include "recipe/store.h"
-#include "run/pause.h"
-#include "run/verdict.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
-
-typedef struct RecipeRun
-{
-	ZdmRun		base;			/* first: a step is given this */
-	ZdmRecipe  *recipe;
-	bool		has_target;		/* it was there when the run began */
-} RecipeRun;
+#include "verify/verify.h"
 
 /* ---------- the run ---------- */
 
+/*
+ * The statements of recipes are qualified; what else a text may mean, as a
+ * date, depends on the settings of the session that has made it.
+ */
 static void
 apply_settings(ZdmRun *base)
 {
-	(void) zdm_try_session_setting("search_path", "pg_catalog, pg_temp");
+	const ZdmRecipeRun *run = (ZdmRecipeRun *) base;
+
+	zdm_session_apply(&run->recipe->settings);
+	if (!run->user_texts)
+		(void) zdm_try_session_setting("search_path", "pg_catalog, pg_temp");
 }
 
 /* Step: load everything the run needs; what it makes is removed when it is cancelled. */
 static void
 load_step(void *arg)
 {
-	RecipeRun  *run = arg;
+	ZdmRecipeRun *run = arg;
+	const ZdmJob *job = run->base.job;
 	MemoryContext old = MemoryContextSwitchTo(run->base.run_mcxt);
 
-	run->recipe = zdm_recipe_load(run->base.job->id);
+	run->recipe = zdm_recipe_load(job->id);
 	MemoryContextSwitchTo(old);
-	run->has_target = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->base.job->target));
-	zdm_job_set_cleanup(run->base.job->id, true);
+	run->has_target = !OidIsValid(job->target) ? job->as_caller :
+		SearchSysCacheExists1(RELOID, ObjectIdGetDatum(job->target));
+	zdm_job_set_cleanup(job->id, true);
 	if (run->recipe == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("job " INT64_FORMAT " has no row in zdm.recipe", run->base.job->id),
+				 errmsg("job " INT64_FORMAT " has no row in zdm.recipe", job->id),
 				 errhint("Cancel the job and start it under another name.")));
 }
 
+/* A role that is gone has nobody's rights. */
+static void
+fail_without_role(ZdmRecipeRun *run)
+{
+	zdm_run_end(&run->base, ZDM_RUN_FAILED,
+				zdm_error_make(run->base.batch_mcxt, ERRCODE_UNDEFINED_OBJECT,
+							   "Cancel the job, and start it again as another role.",
+							   "role \"%s\", as which the job runs, no longer exists", run->base.job->owner));
+}
+
 /* NULL, and *outcome is set, when it could not be loaded. */
-static RecipeRun *
+static ZdmRecipeRun *
 begin_run(const ZdmJob *job, ZdmRunOutcome *outcome)
 {
 	MemoryContext mcxt = AllocSetContextCreate(TopMemoryContext, "zdm recipe", ALLOCSET_DEFAULT_SIZES);
-	RecipeRun  *run = MemoryContextAllocZero(mcxt, sizeof(RecipeRun));
+	ZdmRecipeRun *run = MemoryContextAllocZero(mcxt, sizeof(ZdmRecipeRun));
 
 	zdm_txn_init();
 	zdm_run_init(&run->base, job, mcxt);
 	run->base.apply_settings = apply_settings;
-	if (zdm_run_bookkeep(&run->base, load_step, run))
+	if (job->as_caller && !OidIsValid(job->owner_id))
+		fail_without_role(run);
+	else if (zdm_run_bookkeep(&run->base, load_step, run))
 		return run;
 	*outcome = run->base.outcome;
 	return NULL;
-}
-
-/* ---------- one statement ---------- */
-
-typedef struct StepStatement
-{
-	RecipeRun  *run;
-	const ZdmStep *step;
-	const char *text;
-	const char *state;			/* of the step, once it has run */
-	AlterTableStmt *tree;		/* of text, on the job's target whatever its
-								 * name is now; in run_mcxt */
-	List	   *targets;
-} StepStatement;
-
-/* The target's name may have changed, or be another table's by now. */
-static ZdmVerdict
-find_targets_body(ZdmRun *base, void *arg)
-{
-	StepStatement *statement = arg;
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(base->job->target));
-	ZdmStatement *parsed;
-	MemoryContext old;
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return ZDM_GONE;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	if (owner != base->owner)
-		return ZDM_OTHER_OWNER;
-
-	old = MemoryContextSwitchTo(base->run_mcxt);
-	parsed = zdm_statement_parse(statement->text);
-	statement->tree = castNode(AlterTableStmt, parsed->tree);
-	statement->tree->relation = makeRangeVar(get_namespace_name(get_rel_namespace(base->job->target)),
-											 get_rel_name(base->job->target), -1);
-	statement->targets = zdm_ddl_targets(parsed);
-	MemoryContextSwitchTo(old);
-	return ZDM_DONE;
-}
-
-static ZdmVerdict
-execute_body(ZdmRun *base, void *arg)
-{
-	StepStatement *statement = arg;
-
-	if (RangeVarGetRelid(statement->tree->relation, NoLock, true) != base->job->target)
-		return ZDM_GONE;
-	zdm_ddl_execute_tree((Node *) statement->tree, statement->text);
-	zdm_recipe_set_state(base->job->id, statement->step->number, statement->state);
-	return ZDM_DONE;
-}
-
-/* Try until it has run.  False when the run has ended. */
-static bool
-execute(RecipeRun *run, const ZdmStep *step, const char *text, const char *state)
-{
-	StepStatement statement = {.run = run,.step = step};
-	ZdmRun	   *base = &run->base;
-	ZdmVerdict	verdict;
-	ZdmError   *error;
-
-	statement.text = text;
-
-	statement.state = state;
-	base->activity = text;
-
-	for (;;)
-	{
-		verdict = zdm_txn(base, 0, find_targets_body, &statement, &error);
-		if (verdict == ZDM_DONE)
-			verdict = zdm_ddl_locked(base, statement.targets, execute_body, &statement, &error);
-		if (verdict == ZDM_DONE)
-			break;
-		if (base->ended || (verdict == ZDM_GONE && zdm_run_target_is_gone(base)))
-			return false;
-		if (verdict != ZDM_GONE && !zdm_verdict_try_again(base, base->job->target, verdict, error))
-			return false;
-	}
-	zdm_run_progressed(base);
-	zdm_say_progress(base);
-	return true;
 }
 
 /* ---------- validation ---------- */
 
 typedef struct Preparation
 {
-	RecipeRun  *run;
+	ZdmRecipeRun *run;
 	const ZdmStep *step;
 	bool		is_valid;		/* the constraint */
 } Preparation;
@@ -209,31 +134,49 @@ prepare_validation_step(void *arg)
 
 /* ---------- steps ---------- */
 
-static void
-note_done_step(void *arg)
+typedef struct Note
 {
-	Preparation *preparation = arg;
+	int64		job_id;
+	const ZdmStep *step;
+	const char *state;
+} Note;
 
-	zdm_recipe_set_state(preparation->run->base.job->id, preparation->step->number, "done");
+static void
+note_step(void *arg)
+{
+	Note	   *note = arg;
+
+	zdm_recipe_set_state(note->job_id, note->step, note->state);
+}
+
+/* Note what has become of a step.  False when the run has ended instead. */
+bool
+zdm_recipe_note(ZdmRecipeRun *run, const ZdmStep *step, const char *state)
+{
+	Note		note = {run->base.job->id, step, state};
+
+	return zdm_run_bookkeep(&run->base, note_step, &note);
 }
 
 /* Is the outcome done?  If not, it is the run's. */
 static bool
-accept(RecipeRun *run, const ZdmStep *step, ZdmRunOutcome outcome)
+is_done(ZdmRecipeRun *run, ZdmRunOutcome outcome)
 {
-	Preparation preparation = {.run = run,.step = step};
-
-	if (outcome.result != ZDM_RUN_DONE)
-	{
-		run->base.ended = true;
-		run->base.outcome = outcome;
-		return false;
-	}
-	return zdm_run_bookkeep(&run->base, note_done_step, &preparation);
+	if (outcome.result == ZDM_RUN_DONE)
+		return true;
+	run->base.ended = true;
+	run->base.outcome = outcome;
+	return false;
 }
 
 static bool
-validate(RecipeRun *run, const ZdmStep *step)
+accept(ZdmRecipeRun *run, const ZdmStep *step, ZdmRunOutcome outcome)
+{
+	return is_done(run, outcome) && zdm_recipe_note(run, step, "done");
+}
+
+static bool
+validate(ZdmRecipeRun *run, const ZdmStep *step)
 {
 	Preparation preparation = {.run = run,.step = step};
 	ZdmRunOutcome done = {ZDM_RUN_DONE, NULL};
@@ -243,20 +186,67 @@ validate(RecipeRun *run, const ZdmStep *step)
 	return accept(run, step, preparation.is_valid ? done : zdm_validation_run(run->base.job));
 }
 
+/* Step: what an earlier step of the same kind has left is not about this one. */
+static void
+discard_step(void *arg)
+{
+	zdm_spec_discard(((ZdmRecipeRun *) arg)->base.job->id);
+}
+
+/* Begin a step that has tables of its own for its place.  False when the run has ended. */
+static bool
+begin_anew(ZdmRecipeRun *run, ZdmStep *step)
+{
+	if (step->began_at == 0 && !zdm_run_bookkeep(&run->base, discard_step, run))
+		return false;
+	return zdm_recipe_begin(run, step);
+}
+
+static bool
+backfill(ZdmRecipeRun *run, ZdmStep *step)
+{
+	ZdmBackfillSpec spec;
+
+	if (!begin_anew(run, step))
+		return false;
+	zdm_spec_init(&spec);
+	spec.target = run->base.job->target;
+	spec.target_name = run->base.job->target_name;
+	spec.mapping_id = step->mapping_id;
+	spec.set_clause = step->set_clause;
+	spec.filter = step->filter;
+	spec.settings = run->recipe->settings;
+	return accept(run, step, zdm_backfill_run_for(run->base.job, spec.target, &spec));
+}
+
+static bool
+verify(ZdmRecipeRun *run, ZdmStep *step)
+{
+	return zdm_recipe_begin(run, step) &&
+		accept(run, step, zdm_verify_run_for(run->base.job, run->base.job->target, step->mapping_id));
+}
+
 /* False when the run has ended. */
 static bool
-do_step(RecipeRun *run, const ZdmStep *step)
+do_step(ZdmRecipeRun *run, ZdmStep *step)
 {
+	run->user_texts = run->base.job->as_caller;
 	switch (step->kind)
 	{
 		case ZDM_STEP_DDL:
-			return execute(run, step, step->statement, "done");
+			return zdm_recipe_do_ddl(run, step, step->statement, "done");
 		case ZDM_STEP_VALIDATE:
 			return validate(run, step);
 		case ZDM_STEP_INDEX:
 			return accept(run, step, zdm_index_build_for(run->base.job, step->statement, step->object));
-		default:
-			break;
+		case ZDM_STEP_BACKFILL:
+			return backfill(run, step);
+		case ZDM_STEP_VERIFY:
+			return verify(run, step);
+		case ZDM_STEP_SQL:
+			return zdm_recipe_do_sql(run, step, step->statement, "done");
+		case ZDM_STEP_WAIT:
+			return zdm_recipe_do_wait(run, step);
 	}
 	return false;				/* keep the compiler quiet */
 }
@@ -269,7 +259,7 @@ ZdmRunOutcome
 zdm_recipe_run(const ZdmJob *job)
 {
 	ZdmRunOutcome outcome;
-	RecipeRun  *run = begin_run(job, &outcome);
+	ZdmRecipeRun *run = begin_run(job, &outcome);
 	ListCell   *lc;
 
 	if (run == NULL)
@@ -278,7 +268,7 @@ zdm_recipe_run(const ZdmJob *job)
 	{
 		ZdmStep    *step = lfirst(lc);
 
-		if (!step->done && !do_step(run, step))
+		if (!step->done && (!zdm_recipe_await_leave(run, step) || !do_step(run, step)))
 			return run->base.outcome;
 	}
 	zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
@@ -295,25 +285,35 @@ note_undone_step(void *arg)
 
 	if (preparation->step->kind == ZDM_STEP_VALIDATE)
 		zdm_validation_discard(job_id);
-	zdm_recipe_set_state(job_id, preparation->step->number, "undone");
+	zdm_recipe_set_state(job_id, preparation->step, "undone");
 }
 
 /* What else a step may have left behind.  False when the run has ended. */
 static bool
-clear_away(RecipeRun *run, const ZdmStep *step)
+clear_away(ZdmRecipeRun *run, const ZdmStep *step)
 {
 	const ZdmJob *job = run->base.job;
-	ZdmRunOutcome outcome = {ZDM_RUN_DONE, NULL};
+	ZdmRunOutcome done = {ZDM_RUN_DONE, NULL};
 
 	if (step->kind == ZDM_STEP_INDEX)
-		outcome = zdm_index_remove_for(job, step->object);
-	else if (step->kind == ZDM_STEP_VALIDATE)
-		outcome = zdm_guard_clean_up(job);
-	if (outcome.result == ZDM_RUN_DONE)
-		return true;
-	run->base.ended = true;
-	run->base.outcome = outcome;
-	return false;
+		return is_done(run, zdm_index_remove_for(job, step->object));
+	if (step->kind == ZDM_STEP_VALIDATE)
+		return is_done(run, zdm_guard_clean_up(job));
+	return is_done(run, done);
+}
+
+/* Is there a text that undoes a step?  What undoes the others is above. */
+static bool
+has_undo(const ZdmStep *step)
+{
+	return step->undo && step->kind != ZDM_STEP_INDEX && step->kind != ZDM_STEP_VALIDATE;
+}
+
+/* A backfill may have been cut short, and its text undoes that, too. */
+static bool
+has_done_something(const ZdmStep *step)
+{
+	return step->done || step->kind == ZDM_STEP_VALIDATE || step->began_at != 0;
 }
 
 /*
@@ -321,17 +321,20 @@ clear_away(RecipeRun *run, const ZdmStep *step)
  * made anew when the job is tried again.  False when the run has ended.
  */
 static bool
-undo_step(RecipeRun *run, const ZdmStep *step)
+undo_step(ZdmRecipeRun *run, const ZdmStep *step)
 {
 	Preparation preparation = {.run = run,.step = step};
 
+	run->user_texts = run->base.job->as_caller;
 	if (!clear_away(run, step))
 		return false;
-	if (!step->done && step->kind != ZDM_STEP_VALIDATE)
+	if (!has_done_something(step))
 		return true;
-	if (step->kind == ZDM_STEP_DDL && step->undo)
-		return execute(run, step, step->undo, "undone");
-	return zdm_run_bookkeep(&run->base, note_undone_step, &preparation);
+	if (!has_undo(step))
+		return zdm_run_bookkeep(&run->base, note_undone_step, &preparation);
+	if (step->kind == ZDM_STEP_SQL || !zdm_recipe_is_ddl(step->undo))
+		return zdm_recipe_do_sql(run, step, step->undo, "undone");
+	return zdm_recipe_do_ddl(run, step, step->undo, "undone");
 }
 
 /*
@@ -342,7 +345,7 @@ ZdmRunOutcome
 zdm_recipe_clean_up(const ZdmJob *job)
 {
 	ZdmRunOutcome outcome;
-	RecipeRun  *run = begin_run(job, &outcome);
+	ZdmRecipeRun *run = begin_run(job, &outcome);
 
 	if (run == NULL)
 		return outcome;

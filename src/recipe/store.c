@@ -8,6 +8,7 @@
 #include "core/catalog.h"
 #include "recipe/store.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 static const char *const kind_names[] = {
 	[ZDM_STEP_DDL] = "ddl",
@@ -18,6 +19,15 @@ static const char *const kind_names[] = {
 	[ZDM_STEP_SQL] = "sql",
 	[ZDM_STEP_WAIT] = "wait"
 };
+
+static const char *const phase_names[] = {
+	[ZDM_PHASE_NONE] = NULL,
+	[ZDM_PHASE_EXPAND] = "expand",
+	[ZDM_PHASE_MIGRATE] = "migrate",
+	[ZDM_PHASE_CONTRACT] = "contract"
+};
+
+ZdmRecipeStepHook zdm_recipe_step_hook = NULL;
 
 /* As zdm.recipe_step has it. */
 const char *
@@ -41,25 +51,58 @@ parse_kind(const char *name)
 	return ZDM_STEP_DDL;		/* keep the compiler quiet */
 }
 
+/* As zdm.recipe_step has it; NULL for none. */
+const char *
+zdm_recipe_phase_name(ZdmPhase phase)
+{
+	return phase_names[phase];
+}
+
+static ZdmPhase
+parse_phase(const char *name)
+{
+	for (int i = 1; name && i < lengthof(phase_names); i++)
+	{
+		if (strcmp(phase_names[i], name) == 0)
+			return (ZdmPhase) i;
+	}
+	return ZDM_PHASE_NONE;
+}
+
+static void
+set_text(Datum *value, bool *isnull, const char *text)
+{
+	*isnull = text == NULL;
+	*value = text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
 static void
 insert_step(int64 job_id, const ZdmStep *step)
 {
-	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID};
+	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID,
+	TEXTOID, INT8OID, TEXTOID, TEXTOID, FLOAT8OID};
 	bool		isnull[lengthof(argtypes)] = {false};
 	Datum		values[lengthof(argtypes)];
 
-	isnull[4] = step->undo == NULL;
 	values[0] = Int64GetDatum(job_id);
 	values[1] = Int32GetDatum(step->number);
 	values[2] = CStringGetTextDatum(kind_names[step->kind]);
 	values[3] = CStringGetTextDatum(step->statement);
-	values[4] = step->undo ? CStringGetTextDatum(step->undo) : (Datum) 0;
+	set_text(&values[4], &isnull[4], step->undo);
 	values[5] = CStringGetTextDatum(step->object);
 	values[6] = CStringGetTextDatum(step->lock);
 	isnull[7] = step->expected_ms < 0;
 	values[7] = Float8GetDatum(step->expected_ms);
-	zdm_catalog_execute("INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, expected_ms)"
-						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+	set_text(&values[8], &isnull[8], phase_names[step->phase]);
+	isnull[9] = step->mapping_id == 0;
+	values[9] = Int64GetDatum(step->mapping_id);
+	set_text(&values[10], &isnull[10], step->set_clause);
+	set_text(&values[11], &isnull[11], step->filter);
+	isnull[12] = step->wait_ms <= 0;
+	values[12] = Float8GetDatum(step->wait_ms);
+	zdm_catalog_execute("INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, expected_ms,"
+						" phase, mapping_id, set_clause, filter, wait_ms)"
+						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 }
 
@@ -67,8 +110,9 @@ insert_step(int64 job_id, const ZdmStep *step)
 void
 zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe)
 {
-	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, TEXTARRAYOID};
+	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID};
 	Datum		values[lengthof(argtypes)];
+	bool		isnull[lengthof(argtypes)] = {false};
 	ZdmCatalogScope scope;
 	ListCell   *lc;
 
@@ -76,10 +120,13 @@ zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe)
 	values[1] = CStringGetTextDatum(recipe->recipe);
 	values[2] = CStringGetTextDatum(recipe->definition);
 	values[3] = zdm_session_to_array(&recipe->settings);
+	set_text(&values[4], &isnull[4], recipe->target_schema);
+	set_text(&values[5], &isnull[5], recipe->target_name);
 
 	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("INSERT INTO zdm.recipe (job_id, recipe, definition, settings) VALUES ($1, $2, $3, $4)",
-						lengthof(argtypes), argtypes, values, NULL, SPI_OK_INSERT);
+	zdm_catalog_execute("INSERT INTO zdm.recipe (job_id, recipe, definition, settings, target_schema, target_name)"
+						" VALUES ($1, $2, $3, $4, $5, $6)",
+						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 	foreach(lc, recipe->steps)
 		insert_step(job_id, lfirst(lc));
 	zdm_catalog_end(&scope);
@@ -89,6 +136,7 @@ static ZdmStep *
 step_from_result(int row, MemoryContext mcxt)
 {
 	ZdmStep    *step = MemoryContextAllocZero(mcxt, sizeof(ZdmStep));
+	Datum		value;
 	bool		isnull;
 
 	step->number = DatumGetInt32(zdm_catalog_value(row, 1, &isnull));
@@ -98,6 +146,17 @@ step_from_result(int row, MemoryContext mcxt)
 	step->object = zdm_catalog_text(row, 5, mcxt);
 	step->lock = zdm_catalog_text(row, 6, mcxt);
 	step->done = DatumGetBool(zdm_catalog_value(row, 7, &isnull));
+	step->phase = parse_phase(zdm_catalog_text(row, 8, CurrentMemoryContext));
+	value = zdm_catalog_value(row, 9, &isnull);
+	step->mapping_id = isnull ? 0 : DatumGetInt64(value);
+	step->set_clause = zdm_catalog_text(row, 10, mcxt);
+	step->filter = zdm_catalog_text(row, 11, mcxt);
+	value = zdm_catalog_value(row, 12, &isnull);
+	step->wait_ms = isnull ? 0 : DatumGetFloat8(value);
+	value = zdm_catalog_value(row, 13, &isnull);
+	step->began_at = isnull ? 0 : DatumGetTimestampTz(value);
+	value = zdm_catalog_value(row, 14, &isnull);
+	step->expected_ms = isnull ? -1 : DatumGetFloat8(value);
 	return step;
 }
 
@@ -109,7 +168,8 @@ load_steps(int64 job_id, MemoryContext mcxt)
 	List	   *steps = NIL;
 	int			nsteps;
 
-	nsteps = zdm_catalog_execute("SELECT step, kind, statement, undo, object, lock, state = 'done'"
+	nsteps = zdm_catalog_execute("SELECT step, kind, statement, undo, object, lock, state = 'done',"
+								 " phase, mapping_id, set_clause, filter, wait_ms, began_at, expected_ms"
 								 " FROM zdm.recipe_step WHERE job_id = $1 ORDER BY step",
 								 1, &argtype, &value, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < nsteps; i++)
@@ -136,7 +196,7 @@ zdm_recipe_load(int64 job_id)
 	bool		isnull;
 
 	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute("SELECT recipe, definition, settings FROM zdm.recipe WHERE job_id = $1",
+	if (zdm_catalog_execute("SELECT recipe, definition, settings, target_schema, target_name FROM zdm.recipe WHERE job_id = $1",
 							1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
 	{
 		recipe = MemoryContextAllocZero(mcxt, sizeof(ZdmRecipe));
@@ -145,6 +205,8 @@ zdm_recipe_load(int64 job_id)
 		old = MemoryContextSwitchTo(mcxt);
 		zdm_session_from_array(&recipe->settings, zdm_catalog_value(0, 3, &isnull));
 		MemoryContextSwitchTo(old);
+		recipe->target_schema = zdm_catalog_text(0, 4, mcxt);
+		recipe->target_name = zdm_catalog_text(0, 5, mcxt);
 		recipe->steps = load_steps(job_id, mcxt);
 	}
 	zdm_catalog_end(&scope);
@@ -182,17 +244,37 @@ zdm_recipe_objects(Oid target)
 	return objects;
 }
 
-/* Note what has become of a step: done or undone. */
+/* Note what has become of a step: done or undone.  Calls zdm_recipe_step_hook. */
 void
-zdm_recipe_set_state(int64 job_id, int step, const char *state)
+zdm_recipe_set_state(int64 job_id, const ZdmStep *step, const char *state)
 {
 	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(job_id), Int32GetDatum(step), CStringGetTextDatum(state)};
+	Datum		values[] = {Int64GetDatum(job_id), Int32GetDatum(step->number), CStringGetTextDatum(state)};
 	ZdmCatalogScope scope;
 
 	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.recipe_step SET state = $3, finished_at = clock_timestamp()"
+	zdm_catalog_execute("UPDATE zdm.recipe_step SET state = $3, finished_at = clock_timestamp(),"
+						" began_at = CASE WHEN $3 = 'done' THEN began_at END"
 						" WHERE job_id = $1 AND step = $2",
 						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+	if (zdm_recipe_step_hook)
+		zdm_recipe_step_hook(job_id, step, state);
+}
+
+/* Note that a step begins, unless it has begun; step->began_at is since when. */
+void
+zdm_recipe_set_began(int64 job_id, ZdmStep *step)
+{
+	static const Oid argtypes[] = {INT8OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(job_id), Int32GetDatum(step->number)};
+	ZdmCatalogScope scope;
+	bool		isnull;
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute("UPDATE zdm.recipe_step SET began_at = coalesce(began_at, clock_timestamp())"
+							" WHERE job_id = $1 AND step = $2 RETURNING began_at",
+							lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE_RETURNING) > 0)
+		step->began_at = DatumGetTimestampTz(zdm_catalog_value(0, 1, &isnull));
 	zdm_catalog_end(&scope);
 }

@@ -6,13 +6,16 @@
 #define ZDM_RECIPE_STORE_H
 
 #include "recipe/recipe.h"
+#include "recipe/stage.h"
 
 extern const char *zdm_recipe_kind_name(ZdmStepKind kind);
+extern const char *zdm_recipe_phase_name(ZdmPhase phase);
 
 /* Each needs a transaction; none of them commits. */
 extern void zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe);
 extern ZdmRecipe *zdm_recipe_load(int64 job_id);
 extern List *zdm_recipe_objects(Oid target);
-extern void zdm_recipe_set_state(int64 job_id, int step, const char *state);
+extern void zdm_recipe_set_state(int64 job_id, const ZdmStep *step, const char *state);
+extern void zdm_recipe_set_began(int64 job_id, ZdmStep *step);
 
 #endif							/* ZDM_RECIPE_STORE_H */

@@ -59,6 +59,18 @@ zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error)
 }
 
 /*
+ * End the run so that the job is queued until that time; zdm.jobs shows why.
+ * It needs a launcher to be taken up again.
+ */
+void
+zdm_run_end_until(ZdmRun *run, TimestampTz until, const char *why)
+{
+	zdm_run_end(run, ZDM_RUN_AGAIN, NULL);
+	run->outcome.again_at = until;
+	run->outcome.why = copy_text(why);
+}
+
+/*
  * Signals, a reload, and somebody who wants the database; the run may have
  * ended then.
  */

@@ -43,6 +43,7 @@ typedef struct ZdmRun
 
 extern void zdm_run_init(ZdmRun *run, const ZdmJob *job, MemoryContext mcxt);
 extern void zdm_run_end(ZdmRun *run, ZdmRunResult result, const ZdmError *error);
+extern void zdm_run_end_until(ZdmRun *run, TimestampTz until, const char *why);
 extern void zdm_run_look_around(ZdmRun *run);
 extern bool zdm_run_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);
 extern bool zdm_run_try_bookkeep(ZdmRun *run, ZdmBookkeepingStep step, void *arg);

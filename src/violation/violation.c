@@ -169,21 +169,16 @@ json_datum(const char *text)
 	return text ? DirectFunctionCall1(jsonb_in, CStringGetDatum(text)) : (Datum) 0;
 }
 
-/*
- * Keep one find.  False when it was only counted, because the job has listed
- * as many as it may: further ones need no texts, zdm_violation_count() is
- * enough for them.
- */
-bool
-zdm_violation_add(int64 job_id, const ZdmViolation *violation)
-{
-	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, TIDOID,
-	JSONBOID, JSONBOID, INT8OID};
-	Datum		values[lengthof(argtypes)];
-	bool		isnull[lengthof(argtypes)] = {false};
-	ZdmCatalogScope scope;
-	bool		list;
+#define FIND_ARGS 8
 
+static const Oid find_types[FIND_ARGS] = {
+	INT8OID, TEXTOID, TEXTOID, TEXTOID, TIDOID, JSONBOID, JSONBOID, INT8OID
+};
+
+static void
+fill_find(int64 job_id, const ZdmViolation *violation, Datum *values, bool *isnull)
+{
+	memset(isnull, false, FIND_ARGS * sizeof(bool));
 	values[0] = Int64GetDatum(job_id);
 	values[1] = CStringGetTextDatum(violation->constraint_name);
 	values[2] = CStringGetTextDatum(violation->schema_name);
@@ -195,14 +190,53 @@ zdm_violation_add(int64 job_id, const ZdmViolation *violation)
 	isnull[6] = violation->row_values == NULL;
 	values[6] = json_datum(violation->row_values);
 	values[7] = Int64GetDatum(violation->occurrences);
+}
 
+/*
+ * Is that row listed already?  Its place is then told anew.  A row is known by
+ * its primary key; without one by its place, so that it may be listed twice
+ * when it has moved.
+ */
+bool
+zdm_violation_find(int64 job_id, const ZdmViolation *violation)
+{
+	Datum		values[FIND_ARGS];
+	bool		isnull[FIND_ARGS];
+	ZdmCatalogScope scope;
+	int			rows;
+
+	fill_find(job_id, violation, values, isnull);
+	zdm_catalog_begin(&scope);
+	rows = zdm_catalog_execute("UPDATE zdm.violation SET row_ctid = $5 WHERE job_id = $1 AND constraint_name = $2"
+							   " AND table_schema = $3 AND table_name = $4 AND occurrences = $8"
+							   " AND row_key IS NOT DISTINCT FROM $6 AND row_values IS NOT DISTINCT FROM $7"
+							   " AND (row_key IS NOT NULL OR row_ctid = $5)",
+							   FIND_ARGS, find_types, values, isnull, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+	return rows > 0;
+}
+
+/*
+ * Keep one find.  False when it was only counted, because the job has listed
+ * as many as it may: further ones need no texts, zdm_violation_count() is
+ * enough for them.
+ */
+bool
+zdm_violation_add(int64 job_id, const ZdmViolation *violation)
+{
+	Datum		values[FIND_ARGS];
+	bool		isnull[FIND_ARGS];
+	ZdmCatalogScope scope;
+	bool		list;
+
+	fill_find(job_id, violation, values, isnull);
 	zdm_catalog_begin(&scope);
 	list = count_rows(job_id, violation->occurrences, 1);
 	if (list)
 		zdm_catalog_execute("INSERT INTO zdm.violation (job_id, constraint_name, table_schema,"
 							" table_name, row_ctid, row_key, row_values, occurrences)"
 							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-							lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
+							FIND_ARGS, find_types, values, isnull, SPI_OK_INSERT);
 	zdm_catalog_end(&scope);
 	return list;
 }

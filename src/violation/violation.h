@@ -35,6 +35,7 @@ extern char *zdm_violation_pair(char *object, const char *name, const char *valu
 
 /* Access to the rows.  Each needs a transaction; none of them commits. */
 extern void zdm_violation_clear(int64 job_id);
+extern bool zdm_violation_find(int64 job_id, const ZdmViolation *violation);
 extern bool zdm_violation_add(int64 job_id, const ZdmViolation *violation);
 extern void zdm_violation_count(int64 job_id, int64 rows);
 extern int64 zdm_violation_total(int64 job_id);

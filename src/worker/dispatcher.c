@@ -53,6 +53,7 @@
 #define LOOK_AGAIN_MS 60000		/* nothing to do before something happens */
 #define LOOK_AGAIN_POSTPONED_MS 5000
 #define LOOK_AGAIN_WANTED_MS 1000
+#define LOOK_AHEAD_MAX_MS INT64CONST(86400000)
 
 /* What became of one job. */
 typedef enum DispatchResult
@@ -79,6 +80,8 @@ typedef struct QueuedJob
 {
 	int64		id;
 	bool		told_starved;	/* it says already that all workers are busy */
+	TimestampTz not_before;		/* a queued job has to wait until then; 0: it
+								 * has not */
 } QueuedJob;
 
 static uint32 wait_event_turn;
@@ -143,10 +146,9 @@ give_up(ZdmJob *job)
 		fail_fruitless_job(job);
 		return;
 	}
-	zdm_job_set_cleanup(job->id, false);
-	zdm_job_set_waiting(job->id, NULL);
-	zdm_job_note(job->id, "clean-up given up",
-				 "its worker ended too often; what it leaves behind has to be removed by hand");
+	zdm_job_clean_up_ended(job, zdm_error_make(CurrentMemoryContext, ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, NULL,
+											   "its worker ended too often; what it leaves behind has to be removed by hand"),
+						   true);
 }
 
 static bool
@@ -212,9 +214,10 @@ is_too_early(const ZdmJob *job)
 {
 	if (job->fruitless_starts == 0 || !zdm_queue_is_preloaded())
 		return false;
-	return query_is_true("SELECT at > clock_timestamp() - make_interval(secs => $2)"
-						 " FROM zdm.event WHERE job_id = $1 AND event IN ('running', 'continued')"
-						 " ORDER BY event_id DESC LIMIT 1",
+	return query_is_true("SELECT greatest(max(e.at), CASE WHEN j.state = 'running' THEN j.state_since END)"
+						 " > clock_timestamp() - make_interval(secs => $2)"
+						 " FROM zdm.job j LEFT JOIN zdm.event e ON e.job_id = j.job_id AND e.event IN ('running', 'continued')"
+						 " WHERE j.job_id = $1 GROUP BY j.job_id",
 						 job->id, FLOAT8OID, Float8GetDatum(1 << job->fruitless_starts));
 }
 
@@ -274,6 +277,8 @@ prepare_start(int64 job_id, ZdmWorkerArgs *args)
 		return DISPATCH_RUNNING;
 	if ((job = lock_unfinished(job_id)) == NULL)
 		return DISPATCH_SETTLED;
+	if (!zdm_job_is_due(job))
+		return DISPATCH_POSTPONED;
 
 	if (!job->is_local)
 	{
@@ -470,7 +475,8 @@ read_queue(int *count)
 	begin_transaction();
 	busy = CStringGetTextDatum(starved_text());
 	zdm_catalog_begin(&scope);
-	*count = zdm_catalog_execute("SELECT job_id, state = 'queued' AND waiting_for IS NOT DISTINCT FROM $1"
+	*count = zdm_catalog_execute("SELECT job_id, state = 'queued' AND waiting_for IS NOT DISTINCT FROM $1,"
+								 " CASE WHEN state = 'queued' THEN not_before END"
 								 " FROM zdm.job WHERE state IN ('queued', 'running')"
 								 " OR (state = 'cancelled' AND cleanup) ORDER BY job_id",
 								 1, argtypes, &busy, NULL, SPI_OK_SELECT);
@@ -481,6 +487,9 @@ read_queue(int *count)
 
 		jobs[i].id = DatumGetInt64(zdm_catalog_value(i, 1, &isnull));
 		jobs[i].told_starved = DatumGetBool(zdm_catalog_value(i, 2, &isnull));
+		jobs[i].not_before = DatumGetTimestampTz(zdm_catalog_value(i, 3, &isnull));
+		if (isnull)
+			jobs[i].not_before = 0;
 	}
 	zdm_catalog_end(&scope);
 	zdm_bookkeeping_commit();
@@ -516,6 +525,47 @@ leaves_wanted_database(ZdmVisitReport *report)
 	return true;
 }
 
+/* The queue is to be looked at again in ms, or sooner. */
+static void
+look_again_in(ZdmVisitReport *report, long ms)
+{
+	report->look_again_ms = report->unfinished ? Min(report->look_again_ms, ms) : ms;
+	report->unfinished = true;
+}
+
+static void
+note_result(ZdmVisitReport *report, DispatchResult result)
+{
+	switch (result)
+	{
+		case DISPATCH_SETTLED:
+			break;
+		case DISPATCH_RUNNING:
+			look_again_in(report, LOOK_AGAIN_MS);
+			break;
+		case DISPATCH_STARVED:
+			look_again_in(report, LOOK_AGAIN_MS);
+			report->starved = true;
+			break;
+		case DISPATCH_POSTPONED:
+			look_again_in(report, LOOK_AGAIN_POSTPONED_MS);
+			break;
+	}
+}
+
+/* Has the job to wait for its time?  Then the queue is looked at again at that time. */
+static bool
+waits_for_its_time(const QueuedJob *job, ZdmVisitReport *report)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (job->not_before <= now)
+		return false;
+	look_again_in(report, TimestampDifferenceMilliseconds(now, Min(job->not_before,
+																   TimestampTzPlusMilliseconds(now, LOOK_AHEAD_MAX_MS))));
+	return true;
+}
+
 /*
  * Go through the queue once.  Once all workers are busy, jobs that wait for
  * one, and say so, are passed over: there may be thousands.
@@ -530,26 +580,17 @@ dispatch_queue(ZdmVisitReport *report)
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	jobs = read_queue(&count);
-	report->look_again_ms = LOOK_AGAIN_MS;
 
 	for (int i = 0; i < count; i++)
 	{
-		DispatchResult result;
-
 		CHECK_FOR_INTERRUPTS();
 		if (leaves_wanted_database(report))
 			return;
-		if (report->starved && jobs[i].told_starved)
+		if (waits_for_its_time(&jobs[i], report) || (report->starved && jobs[i].told_starved))
 			continue;
-		result = dispatch_job_safely(jobs[i].id, scratch);
-		if (result != DISPATCH_SETTLED)
-			report->unfinished = true;
-		if (result == DISPATCH_POSTPONED)
-			report->look_again_ms = LOOK_AGAIN_POSTPONED_MS;
-		if (result == DISPATCH_STARVED)
-			report->starved = true;
+		note_result(report, dispatch_job_safely(jobs[i].id, scratch));
 	}
-	if (report->look_again_ms < LOOK_AGAIN_MS)
+	if (report->unfinished && report->look_again_ms < LOOK_AGAIN_MS)
 		(void) leaves_wanted_database(report);
 }
 

@@ -208,6 +208,13 @@ begin_job(void *arg)
 	*(ZdmJob **) arg = NULL;
 	if (found == NULL || !found->is_local)
 		return;
+	if (!zdm_job_is_due(found))
+	{
+		/* its time was changed since the dispatcher looked */
+		zdm_job_set_waiting(job_id, NULL);
+		leaves_freely = true;
+		return;
+	}
 	if (found->state == ZDM_JOB_QUEUED)
 		zdm_job_transition(found, ZDM_JOB_RUNNING, NULL, NULL);
 	else if (found->state == ZDM_JOB_RUNNING)
@@ -303,19 +310,15 @@ run_job(void)
 /* ---------- after the work ---------- */
 
 static void
-record_clean_up(const ZdmRunOutcome *outcome)
+record_clean_up(ZdmJob *now, const ZdmRunOutcome *outcome)
 {
+	ZdmError   *error = outcome->error;
+
 	if (outcome->result == ZDM_RUN_STOPPED)
 		return;
-	if (outcome->result == ZDM_RUN_DONE)
-	{
-		zdm_job_set_waiting(job_id, NULL);
-		zdm_job_set_cleanup(job_id, false);
-		zdm_job_set_fruitless_starts(job_id, 0);
-		zdm_job_note(job_id, "cleaned up", NULL);
-	}
-	else
-		zdm_job_note(job_id, "clean-up failed", outcome->error ? outcome->error->message : NULL);
+	if (outcome->result != ZDM_RUN_DONE && error == NULL)
+		error = zdm_error_make(CurrentMemoryContext, ERRCODE_INTERNAL_ERROR, NULL, "it ended without a reason");
+	zdm_job_clean_up_ended(now, outcome->result == ZDM_RUN_DONE ? NULL : error, false);
 }
 
 /*
@@ -334,7 +337,7 @@ record_outcome(void *arg)
 		return;
 	if (job->state == ZDM_JOB_CANCELLED)
 	{
-		record_clean_up(outcome);
+		record_clean_up(now, outcome);
 		return;
 	}
 
@@ -348,6 +351,9 @@ record_outcome(void *arg)
 			break;
 		case ZDM_RUN_PAUSED:
 			zdm_job_transition(now, ZDM_JOB_PAUSED, message, outcome->error);
+			break;
+		case ZDM_RUN_AGAIN:
+			zdm_job_put_off(now, outcome->again_at, outcome->why);
 			break;
 		case ZDM_RUN_CANCELLED: /* run_job() has made it ZDM_RUN_PAUSED */
 		case ZDM_RUN_STOPPED:
