@@ -21,11 +21,11 @@
 #include "core/identity.h"
 #include "index/index.h"
 #include "recipe/run.h"
-#include "recipe/standins.h"
 #include "recipe/steps.h"
 #include "recipe/store.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "verify/verify.h"
 
 /* ---------- the run ---------- */
 
@@ -212,7 +212,7 @@ backfill(ZdmRecipeRun *run, ZdmStep *step)
 	zdm_spec_init(&spec);
 	spec.target = run->base.job->target;
 	spec.target_name = run->base.job->target_name;
-	/* spec.mapping_id = step->mapping_id; */
+	spec.mapping_id = step->mapping_id;
 	spec.set_clause = step->set_clause;
 	spec.filter = step->filter;
 	spec.settings = run->recipe->settings;
@@ -222,7 +222,7 @@ backfill(ZdmRecipeRun *run, ZdmStep *step)
 static bool
 verify(ZdmRecipeRun *run, ZdmStep *step)
 {
-	return begin_anew(run, step) &&
+	return zdm_recipe_begin(run, step) &&
 		accept(run, step, zdm_verify_run_for(run->base.job, run->base.job->target, step->mapping_id));
 }
 
