@@ -192,16 +192,16 @@ SELECT count(*) FROM item WHERE id = 0;
 SELECT zdm.assert_migration('resting', 'done');
 
 -- changes of constraints are migrations, too
-SELECT zdm.set_not_null('item', 'size', name => 'not null', owner => 'team d', dry_run => true);
-SELECT name, kind, phase, owner, contract_by, progress, next_step FROM zdm.migrations WHERE name = 'not null';
-SELECT phase, step, kind, state FROM zdm.plan('not null');
+SELECT zdm.set_not_null('item', 'size', name => 'size not null', owner => 'team d', dry_run => true);
+SELECT name, kind, phase, owner, contract_by, progress, next_step FROM zdm.migrations WHERE name = 'size not null';
+SELECT phase, step, kind, state FROM zdm.plan('size not null');
 SELECT columns();
-SELECT zdm.contract('not null');
-SELECT zdm.set_not_null('item', 'size', name => 'not null');
-CALL zdm.wait_for_migration('not null', timeout => '60 s');
+SELECT zdm.contract('size not null');
+SELECT zdm.set_not_null('item', 'size', name => 'size not null');
+CALL zdm.wait_for_migration('size not null', timeout => '60 s');
 SELECT columns();
-SELECT name, kind, phase, owner, contract_by, progress, job_id = zdm.job_id('not null') AS is_job FROM zdm.migrations WHERE name = 'not null';
-SELECT * FROM events('not null');
+SELECT name, kind, phase, owner, contract_by, progress, job_id = zdm.job_id('size not null') AS is_job FROM zdm.migrations WHERE name = 'size not null';
+SELECT * FROM events('size not null');
 
 RESET search_path;
 SET client_min_messages = warning;
