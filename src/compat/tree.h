@@ -52,6 +52,16 @@ zdm_compat_selected_columns(Query *query, Index rti)
 }
 
 static inline void
+zdm_compat_require_select(Query *query, Index rti)
+{
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(query->rteperminfos, rt_fetch(rti, query->rtable))->requiredPerms |= ACL_SELECT;
+#else
+	rt_fetch(rti, query->rtable)->requiredPerms |= ACL_SELECT;
+#endif
+}
+
+static inline void
 zdm_compat_make_read_only(Query *query, Index rti)
 {
 #if PG_VERSION_NUM >= 160000

@@ -12,6 +12,7 @@
 #include "ddl/ddl.h"
 #include "index/index.h"
 #include "recipe/run.h"
+#include "verify/verify.h"
 #include "worker/kinds.h"
 
 static const ZdmJobKind kinds[] = {
@@ -19,7 +20,8 @@ static const ZdmJobKind kinds[] = {
 	{"ddl", zdm_ddl_run, zdm_ddl_clean_up},
 	{"index", zdm_index_run, zdm_index_clean_up},
 	{"recipe", zdm_recipe_run, zdm_recipe_clean_up},
-	{"validation", zdm_validation_run, zdm_guard_clean_up}
+	{"validation", zdm_validation_run, zdm_guard_clean_up},
+	{"verify", zdm_verify_run, NULL}
 };
 
 /* The kind of that name; NULL when this version of the library has none. */
