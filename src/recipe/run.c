@@ -231,7 +231,7 @@ backfill(ZdmRecipeRun *run, ZdmStep *step)
 static bool
 verify(ZdmRecipeRun *run, ZdmStep *step)
 {
-	return begin_anew(run, step) &&
+	return zdm_recipe_begin(run, step) &&
 		accept(run, step, zdm_verify_run_for(run->base.job, run->base.job->target, step->mapping_id));
 }
 
