@@ -30,15 +30,18 @@ SRCS = \
 	src/ddl/api.c src/ddl/ddl.c src/ddl/holders.c src/ddl/lock.c src/ddl/made.c src/ddl/portal.c \
 	src/ddl/run.c src/ddl/spec.c src/ddl/statement.c src/ddl/targets.c src/ddl/toplevel.c src/ddl/wait.c src/ddl/watch.c \
 	src/backfill/api.c src/backfill/backfill.c src/backfill/batch.c src/backfill/clause.c \
-	src/backfill/cursor.c src/backfill/estimate.c src/backfill/leaf.c \
+	src/backfill/cursor.c src/backfill/estimate.c src/backfill/leaf.c src/backfill/mapped.c \
 	src/backfill/predicate.c src/backfill/proof.c src/backfill/quarantine.c src/backfill/query.c src/backfill/scan.c \
 	src/backfill/spec.c src/backfill/statement.c src/backfill/stripe_scan.c src/backfill/stripes.c src/backfill/sweep.c \
 	src/backfill/target.c src/backfill/xids.c \
+	src/scan/function_versions.c src/scan/leaves.c src/scan/page_scan.c \
+	src/mapping/require.c \
 	src/violation/violation.c \
+	src/verify/api.c src/verify/leaf.c src/verify/proof.c src/verify/rows.c src/verify/sample.c src/verify/store.c src/verify/verify.c \
 	src/constraint/api.c src/constraint/check.c src/constraint/facts.c src/constraint/fk.c src/constraint/fk_list.c \
 	src/constraint/fk_merge.c src/constraint/fk_pages.c src/constraint/fk_parents.c src/constraint/fk_walk.c \
 	src/constraint/guard.c src/constraint/hierarchy.c src/constraint/keyset.c \
-	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/page_scan.c src/constraint/plan.c \
+	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/plan.c \
 	src/constraint/report.c src/constraint/sample.c \
 	src/constraint/step.c src/constraint/store.c src/constraint/target.c src/constraint/validation.c \
 	src/recipe/do_ddl.c src/recipe/do_sql.c src/recipe/expression.c src/recipe/holds.c src/recipe/plan.c src/recipe/preview.c src/recipe/retarget.c src/recipe/run.c src/recipe/stage.c src/recipe/store.c \
@@ -65,6 +68,7 @@ SQL_PARTS = \
 	src/core/core.sql \
 	src/job/job.sql \
 	src/backfill/backfill.sql \
+	src/verify/verify.sql \
 	src/constraint/constraint.sql \
 	src/recipe/recipe.sql \
 	src/ddl/ddl.sql \
@@ -76,6 +80,7 @@ SQL_PARTS = \
 	src/migration/constraints.sql \
 	src/job/views.sql \
 	src/migration/views.sql \
+	src/verify/views.sql \
 	src/violation/violation.sql
 
 DATA_built = build/zdm--$(EXTVERSION).sql

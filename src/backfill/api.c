@@ -1,6 +1,6 @@
 /*
  * api.c
- *	  zdm.start_backfill(): checks a definition and enqueues it.
+ *	  zdm.start_backfill(), zdm.repair(): check a definition and enqueue it.
  */
 #include "postgres.h"
 
@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(zdm_start_backfill);
+PG_FUNCTION_INFO_V1(zdm_repair);
 
 enum
 {
@@ -52,8 +53,9 @@ typedef struct Request
 static ZdmBackfillSpec *
 spec_from_args(FunctionCallInfo fcinfo, Relation rel)
 {
-	ZdmBackfillSpec *spec = palloc0(sizeof(ZdmBackfillSpec));
+	ZdmBackfillSpec *spec = palloc(sizeof(ZdmBackfillSpec));
 
+	zdm_spec_init(spec);
 	zdm_args_not_null(fcinfo, ARG_SET, "set_clause");
 	zdm_args_not_null(fcinfo, ARG_FIRE_TRIGGERS, "fire_triggers");
 	zdm_args_not_null(fcinfo, ARG_ANALYZE, "analyze_after");
@@ -97,6 +99,11 @@ difference(const ZdmJob *job, const void *wanted)
 	if (job->is_local && job->target != here->target)
 		return psprintf("Its target was another table, named \"%s.%s\".",
 						job->target_schema, job->target_name);
+	if (there->mapping_id != here->mapping_id)
+		return there->mapping_id == 0 ? pstrdup("It has a set_clause, and no mapping.") :
+			psprintf("Its mapping is " INT64_FORMAT ".", there->mapping_id);
+	if (here->mapping_id != 0)
+		return NULL;
 	if (!same_text(there->set_clause, here->set_clause))
 		return psprintf("Its set_clause is: %s", there->set_clause);
 	if (!same_text(there->filter, here->filter))
@@ -144,6 +151,41 @@ zdm_start_backfill(PG_FUNCTION_ARGS)
 	request.spec = spec;
 	request.rel = rel;
 	job_id = zdm_submit(name_arg(fcinfo, spec, facts), "backfill", difference, create_job, &request);
+	relation_close(rel, NoLock);
+	PG_RETURN_INT64(job_id);
+}
+
+enum
+{
+	REPAIR_TARGET, REPAIR_MAPPING, REPAIR_NAME
+};
+
+/* zdm.repair(target regclass, mapping bigint, name text) */
+Datum
+zdm_repair(PG_FUNCTION_ARGS)
+{
+	ZdmBackfillSpec *spec = palloc(sizeof(ZdmBackfillSpec));
+	Relation	rel;
+	Request		request;
+	char	   *name;
+	int64		job_id;
+
+	zdm_args_not_null(fcinfo, REPAIR_TARGET, "target");
+	zdm_args_not_null(fcinfo, REPAIR_MAPPING, "mapping");
+	zdm_require_writable("zdm.repair()");
+	rel = zdm_target_open(PG_GETARG_OID(REPAIR_TARGET));
+	zdm_target_check(rel);
+	zdm_spec_init(spec);
+	spec->target = RelationGetRelid(rel);
+	spec->target_name = pstrdup(RelationGetRelationName(rel));
+	spec->mapping_id = PG_GETARG_INT64(REPAIR_MAPPING);
+	(void) zdm_target_check_mapping(spec, rel, &request.rows);
+	name = zdm_submit_name(fcinfo, REPAIR_NAME,
+						   psprintf("%s.%s", spec->target_name, spec->mapping->new_column),
+						   psprintf("%u\nmapping " INT64_FORMAT, spec->target, spec->mapping_id));
+	request.spec = spec;
+	request.rel = rel;
+	job_id = zdm_submit(name, "backfill", difference, create_job, &request);
 	relation_close(rel, NoLock);
 	PG_RETURN_INT64(job_id);
 }

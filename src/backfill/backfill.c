@@ -1,14 +1,16 @@
 /*
  * backfill.c
  *	  The kind of job "backfill", from start to end: quarantined rows, sweeps,
- *	  proof, ANALYZE.
+ *	  proof, ANALYZE.  The same as a step of a job of another kind.
  */
 #include "postgres.h"
 
+#include "access/relation.h"
 #include "access/xact.h"
 #include "backfill/backfill.h"
 #include "backfill/clause.h"
 #include "backfill/leaf.h"
+#include "backfill/mapped.h"
 #include "run/pause.h"
 #include "backfill/proof.h"
 #include "backfill/stripes.h"
@@ -60,11 +62,23 @@ load_step(void *arg)
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("job " INT64_FORMAT " has no row in zdm.backfill", run->base.job->id),
 				 errhint("Cancel the job and start it under another name.")));
+	run->spec->target = run->base.job->target;
 	zdm_cursor_load(run->base.job->id, &run->cursor, run->base.run_mcxt);
 	run->cursor.note = NULL;
 	run->base.retries = run->cursor.retries;
 	run->base.activity = run->spec->set_clause;
 	run->leaves_known = list_member_oid(zdm_leaf_list(run->spec->target), run->cursor.leaf);
+	MemoryContextSwitchTo(old);
+}
+
+/* Step: parse the clauses. */
+static void
+parse_step(void *arg)
+{
+	ZdmBackfillRun *run = arg;
+	MemoryContext old = MemoryContextSwitchTo(run->base.run_mcxt);
+
+	zdm_clause_parse(run->spec);
 	MemoryContextSwitchTo(old);
 }
 
@@ -77,8 +91,48 @@ load(ZdmBackfillRun *run)
 {
 	if (!zdm_run_bookkeep(&run->base, load_step, run))
 		return false;
+	if (run->spec->mapping_id != 0)
+		return zdm_mapped_load(run);
 	zdm_session_apply(&run->spec->settings);
-	zdm_clause_parse(run->spec);
+	return zdm_run_bookkeep(&run->base, parse_step, run);
+}
+
+static ZdmVerdict
+estimate_body(ZdmRun *base, void *arg)
+{
+	ZdmBackfillRun *run = (ZdmBackfillRun *) base;
+	Relation	target;
+
+	if (!ConditionalLockRelationOid(run->spec->target, RowExclusiveLock))
+		return ZDM_BUSY;
+	target = try_relation_open(run->spec->target, NoLock);
+	if (target == NULL)
+		return ZDM_GONE;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->cursor.rows_estimated = (int64) zdm_query_estimate_rows(run->spec, target);
+	relation_close(target, NoLock);
+	return ZDM_DONE;
+}
+
+/*
+ * How many rows there are to convert, at most, unless that was found out when
+ * the backfill was submitted.  False when the run has ended.
+ */
+static bool
+estimate(ZdmBackfillRun *run)
+{
+	ZdmVerdict	verdict;
+	ZdmError   *error;
+
+	if (run->leaves_known || run->cursor.rows_estimated > 0)
+		return true;
+	while ((verdict = zdm_txn(&run->base, 0, estimate_body, NULL, &error)) != ZDM_DONE)
+	{
+		if (verdict == ZDM_GONE)
+			return !zdm_run_target_is_gone(&run->base);
+		if (!zdm_verdict_try_again(&run->base, run->spec->target, verdict, error))
+			return false;
+	}
 	return true;
 }
 
@@ -351,19 +405,14 @@ convert_all(ZdmBackfillRun *run)
 	}
 }
 
-/*
- * Run a backfill to its end, or until somebody stops it.  Outside of any
- * transaction, with the job's lock held.
- */
-ZdmRunOutcome
-zdm_backfill_run(const ZdmJob *job)
+/* From where it stopped to its end, or until somebody stops it. */
+static ZdmRunOutcome
+go_on(ZdmBackfillRun *run)
 {
-	ZdmBackfillRun *run = create_run(job);
-
 	zdm_txn_init();
 	zdm_statement_init();
 	turn_on_wal_compression();
-	if (!load(run))
+	if (!load(run) || !estimate(run))
 		return run->base.outcome;
 
 	/* not begun, or its place is one of another cluster or of a lost leaf */
@@ -376,4 +425,70 @@ zdm_backfill_run(const ZdmJob *job)
 	if (!run->base.ended || run->base.outcome.result != ZDM_RUN_STOPPED)
 		zdm_say_working(&run->base);
 	return run->base.outcome;
+}
+
+/*
+ * Run a backfill to its end, or until somebody stops it.  Outside of any
+ * transaction, with the job's lock held.
+ */
+ZdmRunOutcome
+zdm_backfill_run(const ZdmJob *job)
+{
+	return go_on(create_run(job));
+}
+
+/* what prepare_step() needs */
+typedef struct Preparation
+{
+	const ZdmBackfillSpec *spec;	/* wanted */
+	ZdmJob	   *job;			/* gets the names of the spec's target */
+	MemoryContext mcxt;			/* of those */
+} Preparation;
+
+/* Step: make this the backfill of the job, unless it is, perhaps begun. */
+static void
+prepare_step(void *arg)
+{
+	Preparation *preparation = arg;
+	ZdmBackfillSpec *there = zdm_spec_load(preparation->job->id);
+	char	   *name = get_rel_name(preparation->spec->target);
+
+	if (name)
+	{
+		preparation->job->target_name = MemoryContextStrdup(preparation->mcxt, name);
+		preparation->job->target_schema =
+			MemoryContextStrdup(preparation->mcxt,
+								get_namespace_name(get_rel_namespace(preparation->spec->target)));
+	}
+	if (there && zdm_spec_same(there, preparation->spec))
+		return;
+	zdm_spec_discard(preparation->job->id);
+	zdm_spec_store(preparation->job->id, preparation->spec);
+}
+
+/*
+ * A backfill of a table as a step of a job of another kind.  spec comes from
+ * zdm_spec_init(), and says by a mapping, or by clauses and settings, what is
+ * assigned.  Where the job has the same backfill, that goes on; another one's
+ * definition, place and quarantine are forgotten.  Called likewise.
+ */
+ZdmRunOutcome
+zdm_backfill_run_for(const ZdmJob *job, Oid target, const ZdmBackfillSpec *spec)
+{
+	ZdmBackfillSpec wanted = *spec;
+	ZdmJob	   *own = MemoryContextAlloc(TopMemoryContext, sizeof(ZdmJob));
+	ZdmBackfillRun *run;
+	Preparation preparation;
+
+	*own = *job;
+	own->target = wanted.target = target;
+	if (wanted.mapping_id != 0)
+		wanted.set_clause = psprintf("mapping " INT64_FORMAT, wanted.mapping_id);
+	run = create_run(own);
+	preparation.job = own;
+	preparation.spec = &wanted;
+	preparation.mcxt = run->base.run_mcxt;
+	if (!zdm_run_bookkeep(&run->base, prepare_step, &preparation))
+		return run->base.outcome;
+	return go_on(run);
 }

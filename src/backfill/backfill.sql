@@ -8,7 +8,11 @@ CREATE TABLE zdm.backfill (
     analyze_after   boolean NOT NULL,
     max_quarantine  int NOT NULL CHECK (max_quarantine >= 0),
     max_sweeps      int NOT NULL CHECK (max_sweeps > 0),
-    settings        text[] NOT NULL
+    settings        text[] NOT NULL,
+    mapping_id      bigint,
+    target          oid,
+    target_schema   text,
+    target_name     text
 );
 
 -- Updated by every batch and only by the job's worker, by ctid: no index, so
@@ -90,6 +94,13 @@ CREATE FUNCTION zdm.start_backfill(
     RETURNS bigint
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_start_backfill';
 
+CREATE FUNCTION zdm.repair(
+        target regclass,
+        mapping bigint,
+        name text DEFAULT NULL)
+    RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_repair';
+
 CREATE FUNCTION zdm.estimate_backfill(
         target regclass,
         set_clause text,
@@ -112,6 +123,8 @@ COMMENT ON FUNCTION zdm.differs(anyelement, anyelement) IS
     'Internal: whether two values would be stored differently, byte by byte, NULLs included.';
 COMMENT ON FUNCTION zdm.start_backfill(regclass, text, text, text, boolean, boolean, int, int) IS
     'Starts, at commit, a job that sets columns of every row (or of those that match filter) in small transactions. Returns the id of the job; the same name and definition give the same job. Inverse: zdm.cancel_job stops it; changed rows stay changed.';
+COMMENT ON FUNCTION zdm.repair(regclass, bigint, text) IS
+    'Starts, at commit, a backfill by the mapping of a sync trigger of the table: the new column of rows that are not consistent becomes what the mapping computes from the old ones; consistent rows are left alone. Returns the id of the job. It has no inverse; zdm.cancel_job stops it.';
 COMMENT ON FUNCTION zdm.estimate_backfill(regclass, text, text) IS
     'What a backfill would cost: rows (at most), pages, batches, time, WAL, disk space, and what the figures rest on. Changes nothing.';
 
@@ -124,6 +137,10 @@ COMMENT ON COLUMN zdm.backfill.analyze_after IS 'Whether ANALYZE runs at the end
 COMMENT ON COLUMN zdm.backfill.max_quarantine IS 'Limit of rows in quarantine';
 COMMENT ON COLUMN zdm.backfill.max_sweeps IS 'Sweeps before they become rare';
 COMMENT ON COLUMN zdm.backfill.settings IS 'Settings at submit';
+COMMENT ON COLUMN zdm.backfill.mapping_id IS 'Mapping that says what is assigned, NULL: set_clause and filter say it';
+COMMENT ON COLUMN zdm.backfill.target IS 'OID of the table, where it is not the one of the job';
+COMMENT ON COLUMN zdm.backfill.target_schema IS 'Its schema';
+COMMENT ON COLUMN zdm.backfill.target_name IS 'Its name';
 
 COMMENT ON TABLE zdm.backfill_cursor IS 'How far backfills are. Read zdm.jobs and zdm.backfills instead.';
 COMMENT ON COLUMN zdm.backfill_cursor.job_id IS 'Id of the job';

@@ -1,26 +1,21 @@
 /*
  * leaf.c
- *	  The relations with storage that a target consists of: the table itself,
- *	  its partitions, its inheritance children.
+ *	  The relations with storage that a target consists of, as a backfill
+ *	  works on them.
  *
- * They are taken in the order of their OIDs and listed anew for each step, so
- * that partitions may come and go: the sweep misses one that is attached
- * behind it, the proof does not.
+ * They are taken in the order of their OIDs: the sweep misses one that is
+ * attached behind it, the proof does not.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "access/relation.h"
-#include "access/table.h"
 #include "backfill/leaf.h"
+#include "backfill/mapped.h"
 #include "backfill/stripe_scan.h"
 #include "backfill/target.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "compat/tree.h"
-#include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -28,34 +23,6 @@
 #include "utils/syscache.h"
 
 #define MAX_STRIPES 16
-
-/* OIDs in ascending order.  Takes no lock.  Empty when the target is gone. */
-List *
-zdm_leaf_list(Oid target)
-{
-	List	   *all;
-	List	   *leaves = NIL;
-	ListCell   *lc;
-
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(target)))
-		return NIL;
-	all = find_all_inheritors(target, NoLock, NULL);
-	foreach(lc, all)
-	{
-		char		relkind = get_rel_relkind(lfirst_oid(lc));
-
-		if (relkind == RELKIND_FOREIGN_TABLE)
-			ereport(ERROR,
-					(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-					 errmsg("table \"%s\" has become part of the target and is a foreign table",
-							get_rel_name(lfirst_oid(lc))),
-					 errhint("Detach it, then use zdm.retry_job().")));
-		if (relkind == RELKIND_RELATION)
-			leaves = lappend_oid(leaves, lfirst_oid(lc));
-	}
-	list_sort(leaves, list_oid_cmp);
-	return leaves;
-}
 
 /* The first leaf after that one, InvalidOid after the last. */
 Oid
@@ -69,32 +36,6 @@ zdm_leaf_next(Oid target, Oid after)
 			return lfirst_oid(lc);
 	}
 	return InvalidOid;
-}
-
-/*
- * Size of all leaves now, in blocks.  A leaf that someone has locked counts
- * by what pg_class says.
- */
-int64
-zdm_leaf_total_blocks(Oid target)
-{
-	int64		total = 0;
-	ListCell   *lc;
-
-	foreach(lc, zdm_leaf_list(target))
-	{
-		Relation	rel;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessShareLock))
-			continue;
-		rel = try_relation_open(lfirst_oid(lc), NoLock);
-		if (rel == NULL)
-			continue;
-		total += RelationGetNumberOfBlocks(rel);
-		relation_close(rel, AccessShareLock);
-	}
-	return total;
 }
 
 static ZdmVerdict
@@ -118,6 +59,7 @@ static ZdmVerdict
 prepare_statements(ZdmBackfillRun *run, Relation rel)
 {
 	Oid			leaf = RelationGetRelid(rel);
+	ZdmVerdict	verdict;
 
 	if (run->statements && run->statements_leaf == leaf &&
 		!zdm_statement_is_stale(run->statements))
@@ -127,6 +69,9 @@ prepare_statements(ZdmBackfillRun *run, Relation rel)
 	run->statements = NULL;
 	if (!list_member_oid(zdm_leaf_list(run->spec->target), leaf))
 		return ZDM_GONE;
+	verdict = zdm_mapped_read(run, rel);
+	if (verdict != ZDM_DONE)
+		return verdict;
 	run->statements = zdm_query_prepare(run->spec, rel);
 	run->statements_leaf = leaf;
 	if (!run->spec->fire_triggers)

@@ -7,10 +7,9 @@
 
 #include "backfill/run.h"
 #include "run/txn.h"
+#include "scan/leaves.h"
 
-extern List *zdm_leaf_list(Oid target);
 extern Oid	zdm_leaf_next(Oid target, Oid after);
-extern int64 zdm_leaf_total_blocks(Oid target);
 extern ZdmVerdict zdm_leaf_lock(ZdmBackfillRun *run, Oid leaf, Relation *rel);
 extern ZdmVerdict zdm_leaf_open(ZdmBackfillRun *run, Oid leaf, Relation *rel);
 extern int	zdm_leaf_stripes(ZdmBackfillRun *run, Relation rel);

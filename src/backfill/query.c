@@ -11,6 +11,10 @@
  *
  *	SELECT ctid, xmin FROM ONLY rel WHERE <the same>
  *
+ * Of a backfill by mapping, the assignment is <new column> = <forward>, and NOT
+ * <consistent> stands for <filter> AND (...): both are what the table's trigger
+ * goes by, too.
+ *
  * <filter> AND (...) is the predicate of the backfill: true for a row that is
  * not right yet.  It alone decides what is left to do, and what RETURNING
  * gives must be false: a row that still matches after its update would be
@@ -59,16 +63,31 @@ target_range(const ZdmBackfillSpec *spec, Relation rel)
 	return range;
 }
 
+/* SET new_column = NULL, in whose place forward is put once it is analyzed. */
+static List *
+mapping_set_list(const ZdmMapping *mapping)
+{
+	ResTarget  *target = makeNode(ResTarget);
+	A_Const    *null = makeNode(A_Const);
+
+	null->isnull = true;
+	null->location = -1;
+	target->name = mapping->new_column;
+	target->val = (Node *) null;
+	target->location = -1;
+	return list_make1(target);
+}
+
 /* UPDATE ONLY rel SET ... WHERE filter, analyzed. */
 static Query *
-analyze_update(const ZdmBackfillSpec *spec, Relation rel)
+analyze_clauses(const ZdmBackfillSpec *spec, Relation rel)
 {
 	Query	   *query;
 	UpdateStmt *stmt = makeNode(UpdateStmt);
 	RawStmt    *raw = makeNode(RawStmt);
 
 	stmt->relation = target_range(spec, rel);
-	stmt->targetList = copyObject(spec->set_list);
+	stmt->targetList = spec->mapping ? mapping_set_list(spec->mapping) : copyObject(spec->set_list);
 	stmt->whereClause = copyObject(spec->filter_tree);
 	raw->stmt = (Node *) stmt;
 	query = parse_analyze_fixedparams(raw, spec->set_clause, NULL, 0, NULL);
@@ -125,6 +144,20 @@ resolve_defaults(Query *query, const ZdmBackfillSpec *spec, Relation rel)
 			tle->expr = default_value(spec, rel,
 									  TupleDescAttr(RelationGetDescr(rel), tle->resno - 1));
 	}
+}
+
+/* The UPDATE of rel, with every value that it assigns. */
+static Query *
+analyze_update(const ZdmBackfillSpec *spec, Relation rel)
+{
+	Query	   *query = analyze_clauses(spec, rel);
+
+	if (spec->mapping)
+		linitial_node(TargetEntry, query->targetList)->expr =
+			zdm_mapping_forward_expr(rel, spec->mapping, RESULT_RTI);
+	else
+		resolve_defaults(query, spec, rel);
+	return query;
 }
 
 static bool
@@ -371,7 +404,6 @@ zdm_query_facts(const ZdmBackfillSpec *spec, Relation rel)
 {
 	Query	   *query = analyze_update(spec, rel);
 
-	resolve_defaults(query, spec, rel);
 	return facts_of(query, spec, rel);
 }
 
@@ -437,11 +469,20 @@ differs_any(Query *query, Relation rel)
 
 /* the columns that the predicate reads must be readable */
 static void
-add_selected_columns(Query *query, const Bitmapset *assigned)
+add_selected_columns(Query *query, const Bitmapset *columns)
 {
 	Bitmapset **selected = zdm_compat_selected_columns(query, RESULT_RTI);
 
-	*selected = bms_add_members(*selected, assigned);
+	*selected = bms_add_members(*selected, columns);
+	zdm_compat_require_select(query, RESULT_RTI);
+}
+
+static void
+set_predicate(Query *query, List *quals, List *unsettled)
+{
+	query->jointree->quals = (Node *) make_ands_explicit(quals);
+	query->returningList = list_make1(makeTargetEntry(make_ands_explicit(unsettled), 1,
+													  pstrdup("unsettled"), false));
 }
 
 /* Add the predicate to WHERE and RETURNING, and the batch to WHERE. */
@@ -464,9 +505,21 @@ add_predicate(Query *query, Relation rel, const ZdmClauseFacts *facts)
 		unsettled = lappend(unsettled, copyObject(differs));
 		add_selected_columns(query, facts->assigned);
 	}
-	query->jointree->quals = (Node *) make_ands_explicit(quals);
-	query->returningList = list_make1(makeTargetEntry(make_ands_explicit(unsettled), 1,
-													  pstrdup("unsettled"), false));
+	set_predicate(query, quals, unsettled);
+}
+
+/* The same of a mapping: rows that are not consistent. */
+static void
+add_mapping_predicate(Query *query, Relation rel, const ZdmMapping *mapping)
+{
+	Expr	   *consistent = zdm_mapping_consistent_expr(rel, mapping, RESULT_RTI);
+	Expr	   *unsettled = makeBoolExpr(NOT_EXPR, list_make1(consistent), -1);
+	Bitmapset  *read = NULL;
+
+	pull_varattnos((Node *) consistent, RESULT_RTI, &read);
+	pull_varattnos((Node *) query->targetList, RESULT_RTI, &read);
+	add_selected_columns(query, read);
+	set_predicate(query, lappend(batch_quals(), unsettled), list_make1(copyObject(unsettled)));
 }
 
 /* SELECT ctid, xmin with the predicate of an UPDATE. */
@@ -516,12 +569,15 @@ zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel)
 	Query	   *select;
 	ZdmClauseFacts *facts;
 
-	resolve_defaults(update, spec, rel);
 	facts = facts_of(update, spec, rel);
-	add_predicate(update, rel, facts);
+	if (spec->mapping)
+		add_mapping_predicate(update, rel, spec->mapping);
+	else
+		add_predicate(update, rel, facts);
 	select = select_from_update(update);
 
 	statements->assigned = facts->assigned;
+	statements->by_mapping = spec->mapping != NULL;
 	statements->update = plan_query(update, statements->source);
 	statements->select = plan_query(select, statements->source);
 	MemoryContextSwitchTo(old);
@@ -540,7 +596,6 @@ zdm_query_estimate_rows(const ZdmBackfillSpec *spec, Relation rel)
 	Query	   *query = analyze_update(spec, rel);
 	PlannedStmt *plan;
 
-	resolve_defaults(query, spec, rel);
 	query = select_from_update(query);
 	rt_fetch(RESULT_RTI, query->rtable)->inh = true;
 	plan = pg_plan_query(linitial_node(Query, pg_rewrite_query(query)),

@@ -94,10 +94,15 @@ force_tid_range(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rt
 	add_path(rel, (Path *) create_tidrangescan_path(root, rel, bounds, NULL));
 }
 
-/* Once in a process that runs backfills. */
+/* In a process that runs backfills. */
 void
 zdm_statement_init(void)
 {
+	static bool initialized = false;
+
+	if (initialized)
+		return;
+	initialized = true;
 	prev_set_rel_pathlist_hook = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = force_tid_range;
 	CacheRegisterRelcacheCallback(relcache_changed, (Datum) 0);
@@ -345,6 +350,8 @@ zdm_statement_update(ZdmStatements *statements, const ZdmRange *range)
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 				 errmsg("the row still matches the backfill after its update"),
 				 errdetail("The assignment gives another value when it is made again, or a trigger changed what was assigned."),
+				 statements->by_mapping ?
+				 errhint("Look at the BEFORE UPDATE triggers of the table, and at what the functions in the mapping read.") :
 				 errhint("Give a filter that is false for a row that is right, such as \"column IS NULL\".")));
 	return processed;
 }

@@ -25,6 +25,7 @@ typedef struct ZdmStatements
 	MemoryContext mcxt;			/* holds all of this */
 	char	   *source;			/* for error reports and statistics */
 	Bitmapset  *assigned;		/* as in ZdmClauseFacts */
+	bool		by_mapping;
 	PlannedStmt *update;
 	PlannedStmt *select;
 	uint64		generation;		/* of the catalogs at planning */

@@ -20,6 +20,7 @@
 #include "core/args.h"
 #include "core/catalog.h"
 #include "core/identity.h"
+#include "mapping/require.h"
 #include "miscadmin.h"
 #include "rewrite/prs2lock.h"
 #include "utils/acl.h"
@@ -388,6 +389,28 @@ zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel, double *rows)
 	check_whole_row(rel, facts);
 	check_side_effects(facts);
 	check_volatility(spec, facts);
+	*rows = zdm_query_estimate_rows(spec, rel);
+	zdm_identity_give_back(&borrowed);
+	return facts;
+}
+
+/*
+ * The same for a spec by mapping, whose trigger rel has: spec gets what that
+ * says.  Errors also as zdm_mapping_require().
+ */
+ZdmClauseFacts *
+zdm_target_check_mapping(ZdmBackfillSpec *spec, Relation rel, double *rows)
+{
+	ZdmBorrowedIdentity borrowed;
+	ZdmClauseFacts *facts;
+
+	spec->mapping = zdm_mapping_require(rel, spec->mapping_id);
+	spec->settings = spec->mapping->settings;
+	spec->set_clause = zdm_mapping_describe(spec->mapping);
+	zdm_identity_borrow(&borrowed, rel->rd_rel->relowner,
+						spec->settings.count > 0 ? zdm_session_search_path(&spec->settings) : "pg_catalog");
+	facts = zdm_query_facts(spec, rel);
+	check_columns(spec, rel, facts->assigned);
 	*rows = zdm_query_estimate_rows(spec, rel);
 	zdm_identity_give_back(&borrowed);
 	return facts;

@@ -14,5 +14,7 @@ extern void zdm_target_check_access_method(Relation rel);
 extern void zdm_target_check_foreign_keys(Relation rel, const Bitmapset *assigned);
 extern ZdmClauseFacts *zdm_target_check_clauses(ZdmBackfillSpec *spec, Relation rel,
 												double *rows);
+extern ZdmClauseFacts *zdm_target_check_mapping(ZdmBackfillSpec *spec, Relation rel,
+												double *rows);
 
 #endif							/* ZDM_BACKFILL_TARGET_H */

@@ -14,6 +14,7 @@
 #include "pgstat.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/acl.h"
+#include "utils/regproc.h"
 #include "utils/rel.h"
 
 /* 18: RETURNING is a node of its own, with options */
@@ -27,6 +28,17 @@ zdm_compat_has_returning(const UpdateStmt *stmt)
 #endif
 }
 
+/* 16: errors may be soft */
+static inline List *
+zdm_compat_qualified_names(const char *text)
+{
+#if PG_VERSION_NUM >= 160000
+	return stringToQualifiedNameList(text, NULL);
+#else
+	return stringToQualifiedNameList(text);
+#endif
+}
+
 /* 16: permissions moved out of the range table entry */
 static inline Bitmapset **
 zdm_compat_selected_columns(Query *query, Index rti)
@@ -36,6 +48,16 @@ zdm_compat_selected_columns(Query *query, Index rti)
 								 rt_fetch(rti, query->rtable))->selectedCols;
 #else
 	return &rt_fetch(rti, query->rtable)->selectedCols;
+#endif
+}
+
+static inline void
+zdm_compat_require_select(Query *query, Index rti)
+{
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(query->rteperminfos, rt_fetch(rti, query->rtable))->requiredPerms |= ACL_SELECT;
+#else
+	rt_fetch(rti, query->rtable)->requiredPerms |= ACL_SELECT;
 #endif
 }
 

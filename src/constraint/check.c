@@ -31,22 +31,14 @@
 #include "postgres.h"
 
 #include "access/heapam.h"
-#include "access/htup_details.h"
-#include "catalog/catalog.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_type.h"
 #include "compat/constraint.h"
-#include "constraint/page_scan.h"
 #include "constraint/scan.h"
 #include "executor/executor.h"
-#include "lib/stringinfo.h"
-#include "nodes/nodeFuncs.h"
-#include "nodes/pg_list.h"
-#include "optimizer/optimizer.h"
+#include "scan/function_versions.h"
+#include "scan/page_scan.h"
 #include "storage/bufmgr.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #define FIRST_CHUNK_BLOCKS 1024
 #define LARGEST_CHUNK_BLOCKS (1 << 20)
@@ -79,50 +71,11 @@ fits(const ZdmConstraint *constraint, Relation rel, const char **why)
 	return true;
 }
 
-static bool
-add_function(Oid function, void *arg)
-{
-	List	  **functions = arg;
-
-	*functions = list_append_unique_oid(*functions, function);
-	return false;
-}
-
-static bool
-find_functions(Node *node, void *arg)
-{
-	if (node == NULL)
-		return false;
-	(void) check_functions_in_node(node, add_function, arg);
-	return expression_tree_walker(node, find_functions, arg);
-}
-
-/* Which version of the rows of pg_proc: built-in functions left out. */
+/* Which version of the functions that it calls. */
 static char *
 premises(const ZdmConstraint *constraint, Relation rel)
 {
-	List	   *functions = NIL;
-	ListCell   *lc;
-	StringInfoData buf;
-
-	(void) find_functions(stringToNode(constraint->expression), &functions);
-	initStringInfo(&buf);
-	foreach(lc, functions)
-	{
-		HeapTuple	tuple;
-
-		if (lfirst_oid(lc) < FirstUnpinnedObjectId)
-			continue;
-		tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(lfirst_oid(lc)));
-		if (!HeapTupleIsValid(tuple))
-			continue;
-		appendStringInfo(&buf, "function %u:%u:%u/%u ", lfirst_oid(lc),
-						 HeapTupleHeaderGetRawXmin(tuple->t_data),
-						 ItemPointerGetBlockNumberNoCheck(&tuple->t_self),
-						 ItemPointerGetOffsetNumberNoCheck(&tuple->t_self));
-		ReleaseSysCache(tuple);
-	}
-	return buf.len > 0 ? buf.data : NULL;
+	return zdm_function_versions(stringToNode(constraint->expression));
 }
 
 /* what an error in the expression is told with */

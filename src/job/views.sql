@@ -21,15 +21,14 @@ SELECT j.job_id,
             WHEN r.steps > 0 THEN
                  pg_catalog.round(least(0.99, (coalesce(r.work_done, 0) + coalesce(r.work_now, 0) * least(coalesce(k.share, 0), 1)) / r.work)::numeric, 4)
             ELSE pg_catalog.round(least(0.99, coalesce(k.share, 0))::numeric, 4) END::float8 AS progress,
-       coalesce(c.rows_done, v.rows_done, b.tuples_done) AS rows_done,
-       coalesce(c.rows_estimated, v.rows_estimated, b.tuples_total) AS rows_estimated,
-       CASE WHEN j.state = 'running' AND w.pid IS NOT NULL THEN coalesce(c.rows_per_second, v.rows_per_second)
+       coalesce(f.rows_done, b.tuples_done) AS rows_done,
+       coalesce(f.rows_estimated, b.tuples_total) AS rows_estimated,
+       CASE WHEN j.state = 'running' AND w.pid IS NOT NULL THEN f.rows_per_second
             WHEN j.state = 'done' AND j.finished_at > j.started_at THEN
-                 coalesce(c.rows_done, v.rows_done)
-                 / extract(epoch FROM j.finished_at - j.started_at)::float8
+                 f.rows_done / extract(epoch FROM j.finished_at - j.started_at)::float8
             END AS rows_per_second,
-       CASE WHEN j.state = 'running' AND w.pid IS NOT NULL AND coalesce(c.seconds_left, v.seconds_left) >= 0 THEN
-                 pg_catalog.make_interval(secs => pg_catalog.round(coalesce(c.seconds_left, v.seconds_left))) END AS eta,
+       CASE WHEN j.state = 'running' AND w.pid IS NOT NULL AND f.seconds_left >= 0 THEN
+                 pg_catalog.make_interval(secs => pg_catalog.round(f.seconds_left)) END AS eta,
        CASE WHEN j.state NOT IN ('queued', 'running') OR w.pid IS NOT NULL THEN coalesce(j.waiting_for, b.waiting_for)
             WHEN NOT zdm.is_local(j.cluster_id, j.database_id) THEN
                  pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database (restore, copy or upgrade)', j.job_id)
@@ -54,6 +53,7 @@ SELECT j.job_id,
   FROM zdm.job j
   LEFT JOIN zdm.backfill_cursor c USING (job_id)
   LEFT JOIN zdm.validation_cursor v USING (job_id)
+  LEFT JOIN zdm.verification_cursor y USING (job_id)
   LEFT JOIN zdm.index_job x USING (job_id)
   LEFT JOIN zdm.workers w ON w.job_id = j.job_id AND w.database = pg_catalog.current_database()
   LEFT JOIN zdm.list_index_builds() b ON b.pid = w.pid
@@ -85,13 +85,22 @@ SELECT j.job_id,
               WHEN 'wait' THEN extract(epoch FROM pg_catalog.clock_timestamp() - r.began_at)::float8 * 1000 / nullif(r.wait_ms, 0)
               WHEN 'validate' THEN (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0)
               WHEN 'validation' THEN (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0)
+              WHEN 'verify' THEN CASE WHEN y.phase = 'proof' OR y.pass > 1 THEN 0.99
+                   ELSE (y.done + y.next_block)::float8 / nullif(greatest(y.total, y.done + y.leaf_blocks), 0) END
               END AS share) k
+ CROSS JOIN LATERAL (
+       SELECT * FROM (VALUES
+              (1, 'backfill', c.rows_done, c.rows_estimated, c.rows_per_second, c.seconds_left),
+              (2, 'verify', y.rows_done, y.rows_estimated, y.rows_per_second, y.seconds_left),
+              (3, 'valid', v.rows_done, v.rows_estimated, v.rows_per_second, v.seconds_left))
+           AS f (n, kind, rows_done, rows_estimated, rows_per_second, seconds_left)
+        ORDER BY coalesce(r.kind, j.kind) NOT LIKE f.kind || '%', f.rows_done IS NULL, f.n LIMIT 1) f
  WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
 CREATE VIEW zdm.backfills WITH (security_barrier) AS
 SELECT j.job_id,
        j.name,
-       pg_catalog.format('%I.%I', j.target_schema, j.target_name) AS target,
+       pg_catalog.format('%I.%I', coalesce(b.target_schema, j.target_schema), coalesce(b.target_name, j.target_name)) AS target,
        j.state,
        b.set_clause,
        b.filter,
@@ -112,7 +121,8 @@ SELECT j.job_id,
        c.wal_bytes,
        pg_catalog.make_interval(secs => c.work_ms / 1000.0) AS work_time,
        c.note AS striping,
-       b.settings
+       b.settings,
+       b.mapping_id
   FROM zdm.job j
   JOIN zdm.backfill b USING (job_id)
   JOIN zdm.backfill_cursor c USING (job_id)
@@ -287,11 +297,11 @@ GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.validations, zdm.statements, zdm.bl
 COMMENT ON VIEW zdm.jobs IS 'One row per job: state, progress, and what holds it back.';
 COMMENT ON COLUMN zdm.jobs.job_id IS 'Id, as the function that started it returned it';
 COMMENT ON COLUMN zdm.jobs.name IS 'Unique name, given or derived from the definition';
-COMMENT ON COLUMN zdm.jobs.kind IS 'What the job does: backfill, validation, index, ddl, recipe, invariant';
+COMMENT ON COLUMN zdm.jobs.kind IS 'What the job does: backfill, verify, validation, index, ddl, recipe, invariant';
 COMMENT ON COLUMN zdm.jobs.target IS 'Table it works on; for a statement about no table, its kind';
 COMMENT ON COLUMN zdm.jobs.state IS 'queued, running, paused, failed, cancelled or done';
 COMMENT ON COLUMN zdm.jobs.progress IS 'Share of the work that is done, 0 to 1';
-COMMENT ON COLUMN zdm.jobs.rows_done IS 'Rows changed so far; of a validation, rows looked at';
+COMMENT ON COLUMN zdm.jobs.rows_done IS 'Rows changed so far; of a verification or validation, rows looked at';
 COMMENT ON COLUMN zdm.jobs.rows_estimated IS 'Rows to change, at most, by the planners estimate at submit';
 COMMENT ON COLUMN zdm.jobs.rows_per_second IS 'Rows changed a second, pauses included: now, or on the whole when done';
 COMMENT ON COLUMN zdm.jobs.eta IS 'Time left at the current pace';
@@ -337,6 +347,7 @@ COMMENT ON COLUMN zdm.backfills.wal_bytes IS 'WAL written by its batches';
 COMMENT ON COLUMN zdm.backfills.work_time IS 'Time at work, without pauses';
 COMMENT ON COLUMN zdm.backfills.striping IS 'Why striping is off, NULL when it is on';
 COMMENT ON COLUMN zdm.backfills.settings IS 'Settings at submit that decide what the expressions mean: name, value, name, value...';
+COMMENT ON COLUMN zdm.backfills.mapping_id IS 'Mapping of the tables sync trigger that says what is assigned; NULL: set_clause and filter say it';
 
 COMMENT ON VIEW zdm.validations IS 'One row per validation of a constraint: what, how, and inner figures.';
 COMMENT ON COLUMN zdm.validations.job_id IS 'Id of the job';

@@ -70,6 +70,19 @@ add_target(List **targets, Oid relid, LOCKMODE mode)
 	*targets = lappend(*targets, zdm_lock_target(relid, mode));
 }
 
+static void
+add_targets(List **targets, List *more)
+{
+	ListCell   *lc;
+
+	foreach(lc, more)
+	{
+		const ZdmLockTarget *target = lfirst(lc);
+
+		add_target(targets, target->relid, target->mode);
+	}
+}
+
 /* The lock of a statement on the relations that it names. */
 static LOCKMODE
 usual_mode(const Node *stmt)
@@ -181,8 +194,7 @@ all_targets(StepStatements *these)
 
 		these->unknown = these->unknown || its == NIL;
 		these->harmless = these->harmless && statement->harmless;
-		foreach(lc, its)
-			add_target(&targets, ((ZdmLockTarget *) lfirst(lc))->relid, ((ZdmLockTarget *) lfirst(lc))->mode);
+		add_targets(&targets, its);
 	}
 	foreach(lc, these->relations)
 		add_target(&targets, ((ZdmNamedRelation *) lfirst(lc))->relid, AccessShareLock);
@@ -222,13 +234,19 @@ find_targets_body(ZdmRun *base, void *arg)
 {
 	StepStatements *these = arg;
 	ZdmVerdict	verdict = check_target(base);
-	MemoryContext old = MemoryContextSwitchTo(base->run_mcxt);
+	List	   *targets;
+	MemoryContext old;
 
+	if (verdict != ZDM_DONE)
+		return verdict;
 	these->targets_as_of = SharedInvalidMessageCounter;
-	if (verdict == ZDM_DONE)
-		these->targets = all_targets(these);
+	targets = all_targets(these);
+	list_free_deep(these->targets);
+	these->targets = NIL;
+	old = MemoryContextSwitchTo(base->run_mcxt);
+	add_targets(&these->targets, targets);
 	MemoryContextSwitchTo(old);
-	return verdict;
+	return ZDM_DONE;
 }
 
 /* ---------- running them ---------- */
@@ -327,6 +345,7 @@ zdm_recipe_do_ddl(ZdmRecipeRun *run, const ZdmStep *step, const char *text, cons
 	ZdmError   *error;
 
 	these.text = text;
+
 	these.state = state;
 	MemoryContextSwitchTo(base->run_mcxt);
 	these.statements = zdm_statement_parse_list(text);

@@ -6,8 +6,9 @@
  * The statements of a step are one transaction, together with the note that
  * they are done.  No lock policy applies and no timer runs; what interrupts
  * them is that the job is paused or cancelled.  A wait for a lock ends after
- * LOCK_TIMEOUT_MS, and then all of them are tried again: a text that begins
- * with SET LOCAL lock_timeout decides that for itself.
+ * LOCK_TIMEOUT_MS, or after zdm.lock_timeout where there is DDL among them,
+ * behind which others would queue; then all of them are tried again.  A text
+ * that begins with SET LOCAL lock_timeout decides that for itself.
  *
  * A wait that takes long does not keep a worker: the job is queued until it is
  * worth another look.
@@ -17,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "core/identity.h"
+#include "core/settings.h"
 #include "ddl/portal.h"
 #include "executor/spi.h"
 #include "job/queue.h"
@@ -32,7 +34,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-#define LOCK_TIMEOUT_MS "1000"
+#define LOCK_TIMEOUT_MS 1000
 
 /* so long a worker waits itself, asking that often; then it is queued */
 #define PATIENCE_MS 20000
@@ -46,14 +48,31 @@ typedef struct StepText
 	const ZdmStep *step;
 	const char *text;
 	const char *state;			/* of the step, once they have run */
+	int			lock_timeout_ms;
 } StepText;
+
+/* How many statements there are, and how many of them are DDL. */
+static int
+count_statements(const char *text, int *ddl)
+{
+	List	   *stmts = raw_parser(text, RAW_PARSE_DEFAULT);
+	ListCell   *lc;
+
+	*ddl = 0;
+	foreach(lc, stmts)
+	{
+		if (GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) == LOGSTMT_DDL)
+			(*ddl)++;
+	}
+	return list_length(stmts);
+}
 
 static ZdmVerdict
 sql_body(ZdmRun *base, void *arg)
 {
 	StepText   *these = arg;
 
-	zdm_pin_setting("lock_timeout", LOCK_TIMEOUT_MS);
+	zdm_pin_setting("lock_timeout", psprintf("%d", these->lock_timeout_ms));
 	zdm_ddl_execute(these->text);
 	zdm_recipe_set_state(base->job->id, these->step, these->state);
 	return ZDM_DONE;
@@ -67,11 +86,19 @@ bool
 zdm_recipe_do_sql(ZdmRecipeRun *run, const ZdmStep *step, const char *text, const char *state)
 {
 	ZdmRun	   *base = &run->base;
-	StepText	these = {step, text, state};
+	StepText	these;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
+	int			ddl;
 
+	these.step = step;
+	these.text = text;
+
+	these.state = state;
+	(void) count_statements(text, &ddl);
+	these.lock_timeout_ms = ddl > 0 ? Min(zdm_lock_timeout, LOCK_TIMEOUT_MS) : LOCK_TIMEOUT_MS;
 	base->activity = text;
+
 	run->user_texts = true;
 	while ((verdict = zdm_txn(base, 0, sql_body, &these, &error)) != ZDM_DONE)
 	{
@@ -83,19 +110,14 @@ zdm_recipe_do_sql(ZdmRecipeRun *run, const ZdmStep *step, const char *text, cons
 	return true;
 }
 
-/* Is it DDL and nothing else?  A text that cannot be parsed is not. */
+/* Is it DDL and nothing else?  Errors with SYNTAX_ERROR. */
 bool
 zdm_recipe_is_ddl(const char *text)
 {
-	ListCell   *lc;
-	List	   *stmts = raw_parser(text, RAW_PARSE_DEFAULT);
+	int			ddl;
+	int			all = count_statements(text, &ddl);
 
-	foreach(lc, stmts)
-	{
-		if (GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) != LOGSTMT_DDL)
-			return false;
-	}
-	return stmts != NIL;
+	return all > 0 && ddl == all;
 }
 
 /* ---------- waiting ---------- */
@@ -109,7 +131,7 @@ may_leave(void)
 
 typedef struct Awaited
 {
-	const char *text;
+	const char *query;
 	bool		is_true;
 } Awaited;
 
@@ -132,7 +154,7 @@ query_body(ZdmRun *base, void *arg)
 	XactReadOnly = true;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	if (SPI_execute(query->text, false, 2) != SPI_OK_SELECT)
+	if (SPI_execute(query->query, false, 2) != SPI_OK_SELECT)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("what a step waits for must be a query"),
@@ -152,13 +174,13 @@ query_body(ZdmRun *base, void *arg)
 
 /* False when the run has ended. */
 static bool
-ask(ZdmRecipeRun *run, Awaited    *query)
+ask(ZdmRecipeRun *run, Awaited *query)
 {
 	ZdmRun	   *base = &run->base;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
-	base->activity = query->text;
+	base->activity = query->query;
 	run->user_texts = true;
 	while ((verdict = zdm_txn(base, 0, query_body, query, &error)) != ZDM_DONE)
 	{
@@ -174,7 +196,7 @@ static bool
 wait_for_query(ZdmRecipeRun *run, const ZdmStep *step)
 {
 	ZdmRun	   *base = &run->base;
-	Awaited		query = {step->filter, false};
+	Awaited		query = {.query = step->filter};
 	TimestampTz start = GetCurrentTimestamp();
 	char	   *why = psprintf("step %d: its query to return true: %s", step->number, step->filter);
 
@@ -228,7 +250,7 @@ begin_step(void *arg)
 bool
 zdm_recipe_begin(ZdmRecipeRun *run, ZdmStep *step)
 {
-	Beginning	beginning = {run, step};
+	Beginning	beginning = {.run = run,.step = step};
 
 	return zdm_run_bookkeep(&run->base, begin_step, &beginning);
 }
@@ -256,7 +278,8 @@ typedef struct Leave
 {
 	ZdmRecipeRun *run;
 	const ZdmStep *step;
-	char	   *why;			/* it has to wait, in run_mcxt; NULL: it has not */
+	char	   *why;			/* it has to wait, in run_mcxt; NULL: it has
+								 * not */
 } Leave;
 
 static void
@@ -273,7 +296,7 @@ bool
 zdm_recipe_await_leave(ZdmRecipeRun *run, const ZdmStep *step)
 {
 	ZdmRun	   *base = &run->base;
-	Leave		wish = {run, step};
+	Leave		wish = {.run = run,.step = step};
 	TimestampTz start = GetCurrentTimestamp();
 
 	while (zdm_recipe_may_begin && zdm_run_bookkeep(base, ask_for_leave_step, &wish) && wish.why)

@@ -18,8 +18,11 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/sequence.h"
+#include "compat/tree.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "recipe/retarget.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 /* what is named */
@@ -124,15 +127,45 @@ visit_sequence_options(const Visitor *visitor, List *options)
 	}
 }
 
+/* 'schema.sequence'::regclass, as nextval() has it */
+static bool
+visit_regclass(Node *node, void *context)
+{
+	TypeCast   *cast = (TypeCast *) node;
+	List	   *names;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, TypeCast) || !IsA(cast->arg, A_Const) ||
+		strcmp(strVal(llast(cast->typeName->names)), "regclass") != 0 ||
+		((A_Const *) cast->arg)->isnull || !IsA(&((A_Const *) cast->arg)->val, String))
+		return raw_expression_tree_walker(node, visit_regclass, context);
+	names = zdm_compat_qualified_names(strVal(&((A_Const *) cast->arg)->val));
+	visit_names(context, names, 0, NAME_INDEX);
+	((A_Const *) cast->arg)->val.sval.sval = NameListToQuotedString(names);
+	return false;
+}
+
+/* The sequences that an expression reads. */
 static void
-visit_constraints(const Visitor *visitor, List *constraints)
+visit_expression(const Visitor *visitor, Node *expression)
+{
+	(void) visit_regclass(expression, unconstify(Visitor *, visitor));
+}
+
+/* A new column: what its constraints refer to, what its default reads. */
+static void
+visit_column(const Visitor *visitor, ColumnDef *column)
 {
 	ListCell   *lc;
 
-	foreach(lc, constraints)
+	foreach(lc, column->constraints)
 	{
-		if (IsA(lfirst(lc), Constraint))
-			visit_rv(visitor, lfirst_node(Constraint, lc)->pktable, NAME_TABLE);
+		Constraint *constraint = lfirst_node(Constraint, lc);
+
+		visit_rv(visitor, constraint->pktable, NAME_TABLE);
+		if (constraint->contype == CONSTR_DEFAULT)
+			visit_expression(visitor, constraint->raw_expr);
 	}
 }
 
@@ -144,16 +177,19 @@ visit_alter_table(const Visitor *visitor, AlterTableStmt *stmt)
 	visit_rv(visitor, stmt->relation, kind_of(stmt->objtype));
 	foreach(lc, stmt->cmds)
 	{
-		Node	   *def = lfirst_node(AlterTableCmd, lc)->def;
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		Node	   *def = cmd->def;
 
 		if (def == NULL)
 			continue;
+		if (cmd->subtype == AT_ColumnDefault)
+			visit_expression(visitor, def);
 		if (IsA(def, RangeVar)) /* INHERIT */
 			visit_rv(visitor, (RangeVar *) def, NAME_TABLE);
 		else if (IsA(def, Constraint))
 			visit_rv(visitor, ((Constraint *) def)->pktable, NAME_TABLE);
 		else if (IsA(def, ColumnDef))
-			visit_constraints(visitor, ((ColumnDef *) def)->constraints);
+			visit_column(visitor, (ColumnDef *) def);
 		else if (IsA(def, PartitionCmd))
 			visit_rv(visitor, ((PartitionCmd *) def)->name, kind_of(stmt->objtype));
 	}

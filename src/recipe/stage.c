@@ -30,14 +30,17 @@ parse_step(void *arg)
 {
 	Text	   *text = arg;
 
-	text->stmts = raw_parser(text->text, RAW_PARSE_DEFAULT);
+	text	  ->stmts = raw_parser(text->text, RAW_PARSE_DEFAULT);
 }
 
 static List *
 parse(const char *text)
 {
-	Text		arg = {.text = text};
+	Text		arg;
 
+	arg.text = text;
+
+	arg.stmts = NIL;
 	zdm_statement_errors(parse_step, &arg, text);
 	return arg.stmts;
 }
@@ -64,6 +67,12 @@ check_sql(const char *sql)
 					 errmsg("a step of kind \"sql\" must not contain %s", GetCommandTagName(CreateCommandTag(stmt))),
 					 errdetail("Its statements run in one transaction, together with the note that they are done."),
 					 errhint("Give what is to be committed before as a step of its own.")));
+		if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->filename == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a step of kind \"sql\" must not contain COPY without a file or program"),
+					 errdetail("It runs in a background worker, which has no client."),
+					 errhint("Copy the rows in a session of yours.")));
 	}
 }
 

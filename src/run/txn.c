@@ -194,6 +194,16 @@ classify(const ZdmRun *run, const ZdmError *error, bool capped)
 }
 
 /*
+ * What an error means that body has caught in a subtransaction: ZDM_ROW_ERROR,
+ * or a verdict for which body has to throw it again.
+ */
+ZdmVerdict
+zdm_txn_classify(const ZdmRun *run, const ZdmError *error)
+{
+	return classify(run, error, cap_reached);
+}
+
+/*
  * Run body in a transaction of its own and commit.  body may push one
  * snapshot.  cap_ms 0: no cap.  On a rolled-back verdict *error says why, in
  * run->batch_mcxt.

@@ -36,6 +36,7 @@ typedef enum ZdmVerdict
 typedef ZdmVerdict (*ZdmTxnBody) (ZdmRun *run, void *arg);
 
 extern void zdm_txn_init(void);
+extern ZdmVerdict zdm_txn_classify(const ZdmRun *run, const ZdmError *error);
 extern ZdmVerdict zdm_txn(ZdmRun *run, int cap_ms, ZdmTxnBody body, void *arg,
 						  ZdmError **error);
 

@@ -13,6 +13,7 @@
 #include "index/index.h"
 #include "migration/invariant.h"
 #include "recipe/run.h"
+#include "verify/verify.h"
 #include "worker/kinds.h"
 
 static const ZdmJobKind kinds[] = {
@@ -21,7 +22,8 @@ static const ZdmJobKind kinds[] = {
 	{"index", zdm_index_run, zdm_index_clean_up},
 	{"invariant", zdm_invariant_run, NULL},
 	{"recipe", zdm_recipe_run, zdm_recipe_clean_up},
-	{"validation", zdm_validation_run, zdm_guard_clean_up}
+	{"validation", zdm_validation_run, zdm_guard_clean_up},
+	{"verify", zdm_verify_run, NULL}
 };
 
 /* The kind of that name; NULL when this version of the library has none. */

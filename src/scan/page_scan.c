@@ -7,17 +7,28 @@
  * into its slot without a pin of its own, since the scan has the page pinned as
  * long as its rows are looked at.  It does not prune: it only reads.
  *
+ * A second scan may leave out what the first one has seen.  A mark is taken
+ * before the first one begins: where the WAL ends then, and the oldest
+ * transaction at work.  Every change of a page of a logged table is in the
+ * WAL and leaves its end in the page.  So a page that was not written since
+ * the mark was the same when the first scan read it; and a row on it whose
+ * inserter had ended before the mark was visible to that scan's snapshots, if
+ * it is visible to this one's: it was seen, as it is now.  (A new relfilenumber
+ * is another table: whoever keeps a mark has to compare that.)
+ *
  * Heap only.
  */
 #include "postgres.h"
 
 #include "access/heapam.h"
+#include "access/xlog.h"
 #include "compat/heap.h"
-#include "constraint/page_scan.h"
 #include "miscadmin.h"
+#include "scan/page_scan.h"
 #include "storage/bufmgr.h"
 #include "throttle/yield.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #ifdef HAVE__BUILTIN_CONSTANT_P
 #define PREFETCH(address) __builtin_prefetch(address)
@@ -65,6 +76,35 @@ leave_page(ZdmPageScan *scan)
 	scan->nrows = scan->next_row = 0;
 }
 
+/*
+ * A mark of now; rel is locked.  None where pages do not say when they were
+ * written.
+ */
+void
+zdm_page_mark_now(Relation rel, ZdmPageMark *mark)
+{
+	TransactionId oldest = GetLatestSnapshot()->xmin;
+	FullTransactionId next = ReadNextFullTransactionId();
+
+	mark->lsn = RelationNeedsWAL(rel) ? GetXLogInsertRecPtr() : InvalidXLogRecPtr;
+	mark->xid = FullTransactionIdFromU64(U64FromFullTransactionId(next) -
+										 (uint32) (XidFromFullTransactionId(next) - oldest));
+}
+
+/*
+ * Leave out the rows that a complete scan of the same storage has seen, before
+ * which the mark was taken.  A mark too old to compare with changes nothing.
+ */
+void
+zdm_page_scan_leave_out(ZdmPageScan *scan, const ZdmPageMark *mark)
+{
+	uint64		age = U64FromFullTransactionId(ReadNextFullTransactionId()) -
+	U64FromFullTransactionId(mark->xid);
+
+	if (age < MaxTransactionId / 4)
+		scan->mark = *mark;
+}
+
 static inline void
 set_tuple(ZdmPageScan *scan, Page page, OffsetNumber offset)
 {
@@ -73,6 +113,16 @@ set_tuple(ZdmPageScan *scan, Page page, OffsetNumber offset)
 	scan->tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
 	scan->tuple.t_len = ItemIdGetLength(item);
 	ItemPointerSet(&scan->tuple.t_self, scan->block, offset);
+}
+
+/* Has the scan before the mark seen the row, on a page not written since? */
+static inline bool
+is_seen(const ZdmPageScan *scan)
+{
+	HeapTupleHeader header = scan->tuple.t_data;
+
+	return HeapTupleHeaderXminFrozen(header) ||
+		TransactionIdPrecedes(HeapTupleHeaderGetRawXmin(header), XidFromFullTransactionId(scan->mark.xid));
 }
 
 /*
@@ -86,6 +136,8 @@ find_rows(ZdmPageScan *scan)
 	Page		page = BufferGetPage(scan->buffer);
 	OffsetNumber last = PageGetMaxOffsetNumber(page);
 	bool		all_visible = PageIsAllVisible(page) && !scan->snapshot->takenDuringRecovery;
+	bool		unchanged = !XLogRecPtrIsInvalid(scan->mark.lsn) &&
+	BufferGetLSNAtomic(scan->buffer) <= scan->mark.lsn;
 
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
 	{
@@ -93,6 +145,12 @@ find_rows(ZdmPageScan *scan)
 
 		if (!ItemIdIsNormal(item))
 			continue;
+		if (unchanged)
+		{
+			set_tuple(scan, page, offset);
+			if (is_seen(scan))
+				continue;
+		}
 		if (all_visible)
 			PREFETCH(PageGetItem(page, item));
 		else
