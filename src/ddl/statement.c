@@ -354,6 +354,7 @@ make_statement(const char *text, Node *tree)
 	ZdmStatement *statement = palloc0(sizeof(ZdmStatement));
 
 	statement->text = text;
+
 	statement->tree = tree;
 	statement->tag = CreateCommandTag(tree);
 	if (!classify_closely(statement) && !is_plain_ddl(tree))
@@ -364,8 +365,11 @@ make_statement(const char *text, Node *tree)
 static List *
 parse_text(const char *text)
 {
-	ParseArg	parse = {.text = text};
+	ParseArg	parse;
 
+	parse.text = text;
+
+	parse.stmts = NIL;
 	zdm_statement_errors(parse_step, &parse, text);
 	if (parse.stmts == NIL)
 		ereport(ERROR,

@@ -8,11 +8,12 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "constraint/target.h"
 #include "core/args.h"
 #include "core/catalog.h"
-#include "ddl/statement.h"
 #include "fmgr.h"
 #include "migration/custom_step.h"
 #include "migration/steps.h"
@@ -36,6 +37,29 @@ enum
 	NEW_NAME, NEW_OWNER, NEW_CONTRACT_BY, NEW_TARGET
 };
 
+/* Tables of any kind but those that no worker could see or that are not the user's. */
+static Relation
+open_target(Oid relid)
+{
+	Relation	rel = zdm_validation_target_open(relid);
+	char	   *name = psprintf("%s.%s", get_namespace_name(RelationGetNamespace(rel)), RelationGetRelationName(rel));
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION && rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot migrate \"%s\"", name),
+				 errdetail_relkind_not_supported(rel->rd_rel->relkind),
+				 errhint("Give the name of a table; or none, and say in each step what it is about.")));
+	if (IsSystemRelation(rel) || rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot migrate \"%s\": it is a %s", name,
+						IsSystemRelation(rel) ? "system catalog" : "temporary table"),
+				 errhint("Give the name of a table of yours that every session can see.")));
+	zdm_require_owner_rights(rel->rd_rel->relowner, psprintf("table \"%s\"", name));
+	return rel;
+}
+
 /* zdm.create_migration(name text, owner text, contract_by date, target regclass) */
 Datum
 zdm_create_migration(PG_FUNCTION_ARGS)
@@ -54,10 +78,7 @@ zdm_create_migration(PG_FUNCTION_ARGS)
 	if (args.has_contract_by)
 		args.contract_by = PG_GETARG_DATEADT(NEW_CONTRACT_BY);
 	if (!PG_ARGISNULL(NEW_TARGET))
-	{
-		rel = zdm_validation_target_open(PG_GETARG_OID(NEW_TARGET));
-		zdm_validation_target_check(rel);
-	}
+		rel = open_target(PG_GETARG_OID(NEW_TARGET));
 	plan.definition = rel ? pstrdup(RelationGetRelationName(rel)) : pstrdup("");
 	name = zdm_migration_submit(rel, &plan, &args);
 	if (rel)

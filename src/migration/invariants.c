@@ -266,8 +266,9 @@ query_arg(FunctionCallInfo fcinfo)
 	return unconstify(char *, query.text);
 }
 
+/* least and most in ms, and in words */
 static Datum
-interval_arg(FunctionCallInfo fcinfo, int argno, const char *argname, double least, double most)
+interval_arg(FunctionCallInfo fcinfo, int argno, const char *argname, double least, double most, const char *range)
 {
 	double		ms;
 
@@ -276,7 +277,7 @@ interval_arg(FunctionCallInfo fcinfo, int argno, const char *argname, double lea
 	if (ms < least || ms > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be between %g and %g seconds", argname, least / 1000, most / 1000),
+				 errmsg("%s must be between %s", argname, range),
 				 errhint("As in: %s => '30 seconds'.", argname)));
 	return PG_GETARG_DATUM(argno);
 }
@@ -333,8 +334,10 @@ insert_row(FunctionCallInfo fcinfo, const ZdmMigration *migration, const char *n
 	values[0] = Int64GetDatum(migration->id);
 	values[1] = CStringGetTextDatum(name);
 	values[2] = CStringGetTextDatum(query);
-	values[3] = interval_arg(fcinfo, ARG_RUNS_EVERY, "runs_every", SHORTEST_INTERVAL_MS, 30.0 * SECS_PER_DAY * 1000);
-	values[4] = interval_arg(fcinfo, ARG_TIME_LIMIT, "time_limit", 1, LONGEST_LIMIT_MS);
+	values[3] = interval_arg(fcinfo, ARG_RUNS_EVERY, "runs_every", SHORTEST_INTERVAL_MS, 30.0 * SECS_PER_DAY * 1000,
+							 "1 second and 30 days");
+	values[4] = interval_arg(fcinfo, ARG_TIME_LIMIT, "time_limit", 1, LONGEST_LIMIT_MS,
+							 "1 millisecond and 1 hour");
 	values[5] = zdm_session_to_array(&settings);
 	values[6] = ObjectIdGetDatum(GetUserId());
 	values[7] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));

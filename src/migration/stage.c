@@ -20,10 +20,10 @@
 #include "migration/side.h"
 #include "migration/stage.h"
 #include "migration/steps.h"
+#include "migration/tracking.h"
 #include "recipe/stage.h"
 #include "recipe/store.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 
 /* ---------- starting ---------- */
 
@@ -148,16 +148,6 @@ zdm_stage_undo_main(ZdmMigration *migration, const char *why)
 	zdm_job_undo(job->id, why);
 }
 
-/* When what is retired now is purged. */
-static TimestampTz
-end_of_hold(const Interval *hold)
-{
-	TimestampTz now = GetCurrentTimestamp();
-
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval, TimestampTzGetDatum(now),
-												   IntervalPGetDatum(hold)));
-}
-
 /* ---------- what comes of the jobs ---------- */
 
 static void
@@ -218,9 +208,12 @@ static void
 retire_done(ZdmMigration *migration)
 {
 	if (!zdm_steps_exist(migration->id, ZDM_STAGE_PURGE))
+	{
 		zdm_migration_transition(migration, ZDM_MIGRATION_DONE, 0, NULL);
-	else
-		zdm_stage_enter(migration, ZDM_MIGRATION_RETIRED, ZDM_STAGE_PURGE, end_of_hold(&migration->hold), NULL);
+		return;
+	}
+	zdm_stage_enter(migration, ZDM_MIGRATION_RETIRED, ZDM_STAGE_PURGE, DT_NOEND, NULL);
+	zdm_tracking_move_purge(migration);
 }
 
 static void

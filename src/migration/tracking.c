@@ -71,9 +71,9 @@ check_interval(const Interval *interval, const char *argname)
 				 errhint("0 is none at all.")));
 }
 
-/* A purge that waits for the end of the hold waits for the new one. */
-static void
-move_purge(const ZdmMigration *migration)
+/* A purge that waits for the end of the hold waits for the one that there is now. */
+void
+zdm_tracking_move_purge(const ZdmMigration *migration)
 {
 	Oid			argtype = INT8OID;
 	Datum		value = Int64GetDatum(migration->id);
@@ -104,7 +104,7 @@ zdm_tracking_set_hold(ZdmMigration *migration, const Interval *hold)
 						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);
 	migration->hold = *hold;
-	move_purge(migration);
+	zdm_tracking_move_purge(migration);
 }
 
 /* ---------- approval ---------- */
@@ -227,6 +227,6 @@ zdm_set_migration(PG_FUNCTION_ARGS)
 	zdm_catalog_end(&scope);
 	zdm_migration_note(migration, "changed", "by zdm.set_migration()");
 	if (!isnull[ARG_HOLD])
-		move_purge(migration);
+		zdm_tracking_move_purge(migration);
 	PG_RETURN_VOID();
 }

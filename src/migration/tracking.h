@@ -11,6 +11,7 @@
 extern ZdmMigration *zdm_migration_for_order(FunctionCallInfo fcinfo, const char *funcname);
 extern void zdm_tracking_check_contract_by(DateADT contract_by);
 extern void zdm_tracking_check_owner(const char *owner);
+extern void zdm_tracking_move_purge(const ZdmMigration *migration);
 extern void zdm_tracking_set_hold(ZdmMigration *migration, const Interval *hold);
 
 #endif							/* ZDM_MIGRATION_TRACKING_H */

@@ -86,14 +86,19 @@ bool
 zdm_recipe_do_sql(ZdmRecipeRun *run, const ZdmStep *step, const char *text, const char *state)
 {
 	ZdmRun	   *base = &run->base;
-	StepText	these = {step, text, state};
+	StepText	these;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 	int			ddl;
 
+	these.step = step;
+	these.text = text;
+
+	these.state = state;
 	(void) count_statements(text, &ddl);
 	these.lock_timeout_ms = ddl > 0 ? Min(zdm_lock_timeout, LOCK_TIMEOUT_MS) : LOCK_TIMEOUT_MS;
 	base->activity = text;
+
 	run->user_texts = true;
 	while ((verdict = zdm_txn(base, 0, sql_body, &these, &error)) != ZDM_DONE)
 	{
@@ -126,7 +131,7 @@ may_leave(void)
 
 typedef struct Awaited
 {
-	const char *text;
+	const char *query;
 	bool		is_true;
 } Awaited;
 
@@ -149,7 +154,7 @@ query_body(ZdmRun *base, void *arg)
 	XactReadOnly = true;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	SPI_connect();
-	if (SPI_execute(query->text, false, 2) != SPI_OK_SELECT)
+	if (SPI_execute(query->query, false, 2) != SPI_OK_SELECT)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("what a step waits for must be a query"),
@@ -169,13 +174,13 @@ query_body(ZdmRun *base, void *arg)
 
 /* False when the run has ended. */
 static bool
-ask(ZdmRecipeRun *run, Awaited    *query)
+ask(ZdmRecipeRun *run, Awaited *query)
 {
 	ZdmRun	   *base = &run->base;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
-	base->activity = query->text;
+	base->activity = query->query;
 	run->user_texts = true;
 	while ((verdict = zdm_txn(base, 0, query_body, query, &error)) != ZDM_DONE)
 	{
@@ -191,7 +196,7 @@ static bool
 wait_for_query(ZdmRecipeRun *run, const ZdmStep *step)
 {
 	ZdmRun	   *base = &run->base;
-	Awaited		query = {step->filter, false};
+	Awaited		query = {.query = step->filter};
 	TimestampTz start = GetCurrentTimestamp();
 	char	   *why = psprintf("step %d: its query to return true: %s", step->number, step->filter);
 
@@ -245,7 +250,7 @@ begin_step(void *arg)
 bool
 zdm_recipe_begin(ZdmRecipeRun *run, ZdmStep *step)
 {
-	Beginning	beginning = {run, step};
+	Beginning	beginning = {.run = run,.step = step};
 
 	return zdm_run_bookkeep(&run->base, begin_step, &beginning);
 }
@@ -273,7 +278,8 @@ typedef struct Leave
 {
 	ZdmRecipeRun *run;
 	const ZdmStep *step;
-	char	   *why;			/* it has to wait, in run_mcxt; NULL: it has not */
+	char	   *why;			/* it has to wait, in run_mcxt; NULL: it has
+								 * not */
 } Leave;
 
 static void
@@ -290,7 +296,7 @@ bool
 zdm_recipe_await_leave(ZdmRecipeRun *run, const ZdmStep *step)
 {
 	ZdmRun	   *base = &run->base;
-	Leave		wish = {run, step};
+	Leave		wish = {.run = run,.step = step};
 	TimestampTz start = GetCurrentTimestamp();
 
 	while (zdm_recipe_may_begin && zdm_run_bookkeep(base, ask_for_leave_step, &wish) && wish.why)

@@ -25,6 +25,7 @@
 #include "recipe/store.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "verify/store.h"
 #include "verify/verify.h"
 
 /* ---------- the run ---------- */
@@ -190,14 +191,22 @@ validate(ZdmRecipeRun *run, const ZdmStep *step)
 static void
 discard_step(void *arg)
 {
-	zdm_spec_discard(((ZdmRecipeRun *) arg)->base.job->id);
+	Preparation *preparation = arg;
+	int64		job_id = preparation->run->base.job->id;
+
+	if (preparation->step->kind == ZDM_STEP_BACKFILL)
+		zdm_spec_discard(job_id);
+	else
+		zdm_verify_discard(job_id);
 }
 
 /* Begin a step that has tables of its own for its place.  False when the run has ended. */
 static bool
 begin_anew(ZdmRecipeRun *run, ZdmStep *step)
 {
-	if (step->began_at == 0 && !zdm_run_bookkeep(&run->base, discard_step, run))
+	Preparation preparation = {.run = run,.step = step};
+
+	if (step->began_at == 0 && !zdm_run_bookkeep(&run->base, discard_step, &preparation))
 		return false;
 	return zdm_recipe_begin(run, step);
 }

@@ -30,14 +30,17 @@ parse_step(void *arg)
 {
 	Text	   *text = arg;
 
-	text->stmts = raw_parser(text->text, RAW_PARSE_DEFAULT);
+	text	  ->stmts = raw_parser(text->text, RAW_PARSE_DEFAULT);
 }
 
 static List *
 parse(const char *text)
 {
-	Text		arg = {.text = text};
+	Text		arg;
 
+	arg.text = text;
+
+	arg.stmts = NIL;
 	zdm_statement_errors(parse_step, &arg, text);
 	return arg.stmts;
 }

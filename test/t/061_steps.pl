@@ -335,6 +335,46 @@ is(dump_of('public.bill'), $bill_before, 'undone: the table is as before');
 is(sql($node, "SELECT sum(n - id), (SELECT string_agg(what, ', ') FROM log) FROM bill"), '0|counted, counted back', 'undone: once');
 sql($node, 'DROP EVENT TRIGGER stop_ddl');
 
+# ---- backfill ----
+
+my $fills = q{
+	{"kind": "ddl", "do": "ALTER TABLE public.fill ADD COLUMN x bigint", "undo": "ALTER TABLE public.fill DROP COLUMN x"},
+	{"kind": "backfill", "set": "new = upper(src)", "undo": "UPDATE fill SET new = NULL, touched = -1 WHERE new IS NOT NULL"},
+	{"kind": "backfill", "set": "x = id", "filter": "id > 10"},
+	{"kind": "ddl", "do": "ALTER TABLE public.fill ADD CHECK (x > 10)"}};
+
+sub start_fills
+{
+	my ($name) = @_;
+
+	sql($node, 'DROP TABLE IF EXISTS fill');
+	make_table($node, 'fill', 20000);
+	$job = make($name, "'fill'", $fills);
+	sql($node, "SELECT zdm.set_throttle($job, max_rows_per_second => 5000)");
+	ok(wait_for_rows($node, $job, 500), "$name: in the middle");
+	return;
+}
+
+start_fills('backfill');
+kill('KILL', worker_pid($node, $job));
+ok(poll($node, "SELECT count(*) = 1 FROM zdm.events WHERE job_id = $job AND event = 'continued'"), 'backfill: killed, it goes on');
+sql($node, 'ALTER TABLE fill RENAME TO filled; CREATE TABLE fill (id int, src text, new text, x int)');
+unthrottle($node, $job);
+state_is($job, 'done', 'backfill');
+is(sql($node, 'SELECT count(*), count(*) FILTER (WHERE new = upper(src) AND touched = CASE WHEN id > 10 THEN 2 ELSE 1 END), count(x) FROM filled'),
+	'20000|20000|19990', 'backfill: each row once by each step');
+sql($node, 'DROP TABLE fill; ALTER TABLE filled RENAME TO fill');
+
+start_fills('backfill cancelled');
+sql($node, "SELECT zdm.cancel_job($job)");
+cleaned_up($job, 'backfill cancelled');
+is(sql($node, 'SELECT count(new), (SELECT count(*) FROM pg_attribute WHERE attrelid = $$fill$$::regclass AND attname = $$x$$) FROM fill'), '0|0',
+	'backfill cancelled: undone, also what was cut short');
+unthrottle($node, $job);
+sql($node, "SELECT zdm.retry_job($job)");
+state_is($job, 'done', 'backfill, retried');
+is(sql($node, 'SELECT count(new), count(x) FROM fill'), '20000|19990', 'backfill, retried: all rows');
+
 # ---- sql ----
 
 sql($node, q{CREATE ROLE worker LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO worker; CREATE TABLE gone (n int)});

@@ -1,0 +1,191 @@
+-- What keeps a migration from being contracted: gates, invariants, approval,
+-- freezes; and the kill switch.
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set helpers :abs_srcdir '/sql/include/helpers.sql'
+\i :helpers
+\set SHOW_CONTEXT never
+ALTER SEQUENCE zdm.job_job_id_seq RESTART 8810001;
+ALTER SEQUENCE zdm.migration_migration_id_seq RESTART 8810001;
+ALTER SEQUENCE zdm.freeze_window_freeze_id_seq RESTART 101;
+CREATE SCHEMA gates;
+SET search_path = gates, public;
+SET datestyle = ISO;
+SET timezone = 'UTC';
+SET intervalstyle = postgres;
+CREATE TABLE account (id int PRIMARY KEY, balance int, old_balance int);
+INSERT INTO account SELECT i, i, i FROM generate_series(1, 50) i;
+CREATE PROCEDURE make(name text) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM zdm.create_migration(name, 'team a', CURRENT_DATE, 'gates.account');
+    PERFORM zdm.add_step(name, 'migrate', 'constraint', 'CHECK (balance >= 0)', constraint_name => 'never_negative');
+    PERFORM zdm.add_step(name, 'contract', 'ddl', 'ALTER TABLE gates.account RENAME COLUMN old_balance TO hidden',
+                         'ALTER TABLE gates.account RENAME COLUMN hidden TO old_balance');
+    PERFORM zdm.add_step(name, 'contract', 'ddl', 'ALTER TABLE gates.account DROP COLUMN hidden');
+END $$;
+-- times differ from run to run
+CREATE FUNCTION closed(of text) RETURNS TABLE (gate text, reason text) LANGUAGE sql AS $$
+    SELECT gate, replace(regexp_replace(reason, '\d{4}-\d\d-\d\d \d\d:\d\d:\d\d([.]\d+)?([+]\d\d| UTC)', 'T', 'g'), current_user, 'me') FROM zdm.gates(of) WHERE NOT open
+$$;
+
+--
+-- before it has begun
+--
+CALL make('balance');
+SELECT * FROM closed('balance');
+SELECT zdm.set_migration('balance', soak => '1 hour', minimum_age => '1 day', approved_by_other => true);
+SELECT hold, soak, minimum_age, needs_approval, approved_by_other FROM zdm.migrations WHERE name = 'balance';
+SELECT zdm.add_invariant('balance', 'nothing lost', 'SELECT id, balance FROM account WHERE balance IS DISTINCT FROM old_balance ORDER BY id', '1 s');
+SELECT name, query, clean, runs, samples, job_id, state FROM zdm.invariants WHERE migration = 'balance';
+SELECT zdm.start('balance');
+CALL zdm.wait_for_migration('balance', timeout => '60 s');
+CALL await($$ SELECT runs > 0 FROM zdm.invariants WHERE migration = 'balance' $$);
+SELECT migration, name, clean, clean_since = last_run_at OR runs > 1 AS since, rows, last_error, samples, runs_every, time_limit, runs_as = current_user AS me
+  FROM zdm.invariants WHERE migration = 'balance';
+SELECT * FROM closed('balance');
+\set VERBOSITY terse
+SELECT zdm.contract('balance');
+\set VERBOSITY default
+
+--
+-- one after the other
+--
+-- age
+SELECT zdm.set_migration('balance', minimum_age => '0');
+SELECT gate FROM closed('balance');
+-- the soak
+SELECT zdm.set_migration('balance', soak => '0');
+SELECT * FROM closed('balance');
+-- an invariant that is broken: the first rows are kept
+UPDATE account SET balance = balance + 1 WHERE id > 20;
+CALL await($$ SELECT NOT clean FROM zdm.invariants WHERE migration = 'balance' $$);
+SELECT * FROM closed('balance') WHERE gate = 'invariants';
+SELECT clean_since, rows, cardinality(samples) AS kept, samples[1], samples[10] FROM zdm.invariants WHERE migration = 'balance';
+UPDATE account SET balance = old_balance;
+CALL await($$ SELECT clean FROM zdm.invariants WHERE migration = 'balance' $$);
+SELECT cardinality(samples) AS still_kept FROM zdm.invariants WHERE migration = 'balance';
+-- one that cannot be run, that takes too long, that writes
+CREATE VIEW view AS SELECT * FROM account WHERE false;
+SELECT zdm.add_invariant('balance', 'view', 'SELECT * FROM view', '1 s');
+CALL await($$ SELECT runs > 0 FROM zdm.invariants WHERE name = 'view' $$);
+DROP VIEW view;
+CALL await($$ SELECT last_error IS NOT NULL FROM zdm.invariants WHERE name = 'view' $$);
+SELECT * FROM closed('balance') WHERE gate = 'invariants';
+SELECT zdm.remove_invariant('balance', 'view');
+SELECT zdm.add_invariant('balance', 'slow', 'SELECT 1 WHERE pg_sleep(5) IS NULL', '1 s', '50 ms');
+CALL await($$ SELECT runs > 0 FROM zdm.invariants WHERE name = 'slow' $$);
+SELECT * FROM closed('balance') WHERE gate = 'invariants';
+SELECT zdm.remove_invariant('balance', 'slow');
+CREATE FUNCTION writes() RETURNS boolean LANGUAGE plpgsql AS 'BEGIN DELETE FROM gates.account; RETURN true; END';
+SELECT zdm.add_invariant('balance', 'writes', 'SELECT 1 WHERE NOT writes()', '1 s');
+CALL await($$ SELECT runs > 0 FROM zdm.invariants WHERE name = 'writes' $$);
+SELECT * FROM closed('balance') WHERE gate = 'invariants';
+SELECT count(*) FROM account;
+SELECT zdm.remove_invariant('balance', 'writes');
+SELECT * FROM closed('balance') WHERE gate = 'invariants';
+SELECT event, message FROM zdm.events WHERE migration = 'balance' AND event LIKE 'invariant %' ORDER BY event_id;
+SELECT name, state FROM zdm.jobs WHERE kind = 'invariant' AND migration = 'balance' AND state NOT IN ('running', 'queued') ORDER BY name;
+
+-- approval: not by the creator, who cannot change that either
+SELECT * FROM closed('balance');
+\set VERBOSITY terse
+SELECT zdm.approve('balance');
+SELECT zdm.set_migration('balance', needs_approval => false);
+SELECT zdm.set_migration('balance', approved_by_other => false);
+\set VERBOSITY default
+CREATE ROLE regress_zdm_other SUPERUSER;
+SET SESSION AUTHORIZATION regress_zdm_other;
+SELECT zdm.approve('balance');
+SELECT approved_by, approved_at IS NOT NULL AS dated FROM zdm.migrations WHERE name = 'balance';
+SET client_min_messages = notice;
+SELECT zdm.approve('balance');
+SET client_min_messages = warning;
+RESET SESSION AUTHORIZATION;
+SELECT * FROM closed('balance');
+
+-- a constraint that somebody has dropped since
+ALTER TABLE account DROP CONSTRAINT never_negative;
+SELECT * FROM closed('balance');
+ALTER TABLE account ADD CONSTRAINT never_negative CHECK (balance >= 0) NOT VALID;
+SELECT * FROM closed('balance');
+ALTER TABLE account VALIDATE CONSTRAINT never_negative;
+SELECT * FROM closed('balance');
+
+--
+-- a freeze
+--
+SELECT zdm.freeze(now() - interval '1 hour', now() + interval '1 hour', 'end of the quarter') AS freeze \gset
+SELECT starts_at < now() AS began, reason, active FROM zdm.freezes WHERE freeze_id = :freeze;
+SELECT * FROM closed('balance');
+ALTER TABLE account DROP CONSTRAINT never_negative;
+CALL make('frozen');
+SELECT zdm.start('frozen');
+CALL await($$ SELECT waiting_for LIKE '%freeze%' FROM zdm.migrations WHERE name = 'frozen' $$);
+SELECT phase, status, regexp_replace(waiting_for, 'at .*: ', 'at T: ') AS waiting_for FROM zdm.migrations WHERE name = 'frozen';
+SELECT zdm.unfreeze(:freeze);
+SELECT zdm.unfreeze(:freeze);
+CALL zdm.wait_for_migration('frozen', timeout => '60 s');
+SELECT zdm.abort('frozen');
+CALL zdm.wait_for_migration('frozen', 'aborted', '60 s');
+-- one that is to come stops nobody
+ALTER TABLE account ADD CONSTRAINT never_negative CHECK (balance >= 0);
+SELECT zdm.freeze(now() + interval '1 hour', now() + interval '2 hours', 'release') AS freeze \gset
+SELECT count(*) FROM closed('balance');
+
+--
+-- contracted; reverted, it wants another approval
+--
+SELECT zdm.contract('balance');
+CALL await($$ SELECT stage = 'retired' FROM zdm.migrations WHERE name = 'balance' $$);
+SELECT zdm.revert('balance');
+CALL await($$ SELECT stage = 'ready' FROM zdm.migrations WHERE name = 'balance' $$);
+SELECT gate FROM closed('balance') WHERE gate <> 'invariants';
+
+-- over, its invariants end
+SELECT zdm.abort('balance');
+CALL zdm.wait_for_migration('balance', 'aborted', '60 s');
+CALL await($$ SELECT bool_and(state IN ('cancelled', 'done')) FROM zdm.jobs WHERE kind = 'invariant' AND migration = 'balance' $$);
+SELECT conname FROM pg_constraint WHERE conrelid = 'account'::regclass AND contype = 'c';
+
+--
+-- the kill switch
+--
+CALL make('stopped');
+SELECT zdm.add_step('stopped', 'expand', 'wait', 'SELECT false');
+SELECT zdm.start('stopped');
+CALL await($$ SELECT waiting_for LIKE 'step 1: its query%' FROM zdm.migrations WHERE name = 'stopped' $$);
+SELECT zdm.stop_all('disk is full') > 0 AS stopped;
+SELECT phase, status, replace(waiting_for, current_user, 'me') AS waiting_for FROM zdm.migrations WHERE name = 'stopped';
+\set VERBOSITY terse
+SELECT zdm.stop_all('again');
+\set VERBOSITY default
+-- what is submitted later does not begin either
+SELECT zdm.start_backfill('account', 'old_balance = balance + 1', name => 'submitted while stopped');
+CALL await($$ SELECT waiting_for LIKE 'zdm.resume_all()%' FROM zdm.jobs WHERE name = 'submitted while stopped' $$);
+SELECT state, replace(waiting_for, current_user, 'me') AS waiting_for FROM zdm.jobs WHERE name = 'submitted while stopped';
+SELECT zdm.resume_all() > 0 AS resumed;
+CALL settle(zdm.job_id('submitted while stopped'));
+SELECT state FROM zdm.jobs WHERE name = 'submitted while stopped';
+CALL await($$ SELECT waiting_for LIKE 'step 1: its query%' AND status = 'running' FROM zdm.migrations WHERE name = 'stopped' $$);
+SET client_min_messages = notice;
+SELECT zdm.resume_all();
+SET client_min_messages = warning;
+SELECT zdm.abort('stopped');
+CALL zdm.wait_for_migration('stopped', 'aborted', '60 s');
+
+--
+-- debt
+--
+CALL make('late');
+SELECT zdm.start('late');
+CALL zdm.wait_for_migration('late', timeout => '60 s');
+UPDATE zdm.migration SET contract_by = CURRENT_DATE - 3 WHERE name = 'late';
+SELECT name, owner, phase, status, days_late, why = 'it was to be contracted by ' || contract_by AS why FROM zdm.debt WHERE name = 'late';
+SELECT zdm.set_migration('late', owner => 'team b', contract_by => CURRENT_DATE + 1);
+SELECT count(*) FROM zdm.debt WHERE name = 'late';
+SELECT zdm.abort('late');
+CALL zdm.wait_for_migration('late', 'aborted', '60 s');
+
+RESET search_path;
+DROP SCHEMA gates CASCADE;
+DROP ROLE regress_zdm_other;
+SELECT zdm.unfreeze(:freeze);
