@@ -133,7 +133,7 @@ gate_invariants(const ZdmMigration *migration)
 			   "  format('%s is clean since %s only, and has to be for %s', i.name, clean_since::timestamptz(0), m.soak)"
 			   " ELSE format('%s was last run at %s', i.name, last_run_at::timestamptz(0)) END"
 			   " FROM zdm.migration m JOIN zdm.invariant i USING (migration_id) LEFT JOIN zdm.job j ON j.job_id = i.job_id"
-			   " WHERE migration_id = $1 AND (clean_since IS NULL OR i.last_error IS NOT NULL"
+			   " WHERE m.migration_id = $1 AND (clean_since IS NULL OR i.last_error IS NOT NULL"
 			   "  OR j.state NOT IN ('queued', 'running') OR clean_since > clock_timestamp() - m.soak"
 			   "  OR last_run_at < clock_timestamp() - 2 * runs_every - time_limit - interval '1 minute')"
 			   " ORDER BY clean_since NULLS FIRST, i.name LIMIT 1");
@@ -157,7 +157,9 @@ gate_dependents(const ZdmMigration *migration)
 {
 	if (migration->column == NULL || migration->state > ZDM_MIGRATION_READY)
 		return NULL;
-	return zdm_dependents_left(migration->target, migration->column, strcmp(migration->kind, "drop_column") == 0);
+	return zdm_dependents_left(migration->target, migration->column,
+							   strcmp(migration->kind, "drop_column") == 0 ? ZDM_COLUMN_DROPPED :
+							   migration->new_column ? ZDM_COLUMN_RENAMED : ZDM_COLUMN_SWAPPED);
 }
 
 static char *

@@ -26,13 +26,13 @@ static const char plan_sql[] =
 " FROM zdm.migration m JOIN zdm.migration_step s USING (migration_id)"
 " LEFT JOIN zdm.job j ON j.job_id = CASE s.stage WHEN 'main' THEN m.main_job WHEN 'retire' THEN m.retire_job ELSE m.purge_job END"
 " LEFT JOIN zdm.recipe_step r ON r.job_id = j.job_id AND r.step = s.step"
-" WHERE migration_id = $1"
+" WHERE m.migration_id = $1"
 " UNION ALL"
 " SELECT NULL, NULL, NULL, 'warning', u.text, NULL, NULL, NULL, NULL, NULL"
-" FROM zdm.migration m, unnest(m.warnings) AS u (text) WHERE migration_id = $1"
+" FROM zdm.migration m, unnest(m.warnings) AS u (text) WHERE m.migration_id = $1"
 " UNION ALL"
 " SELECT 'contract', NULL, NULL, 'manual', u.text, NULL, NULL, NULL, CASE WHEN m.approved_at IS NULL THEN 'pending' ELSE 'approved' END, NULL"
-" FROM zdm.migration m, unnest(m.manual) AS u (text) WHERE migration_id = $1"
+" FROM zdm.migration m, unnest(m.manual) AS u (text) WHERE m.migration_id = $1"
 " ORDER BY step, kind DESC, statement";
 
 /* zdm.plan(name text) */
