@@ -83,7 +83,6 @@ row_text(HeapTuple tuple, MemoryContext mcxt)
 	}
 	old = MemoryContextSwitchTo(mcxt);
 	text = pstrdup(buf.data);
-
 	MemoryContextSwitchTo(old);
 	pfree(buf.data);
 	return text;

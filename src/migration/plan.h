@@ -42,11 +42,11 @@ typedef struct ZdmMigrationPlan
 
 	/* of those that remove nothing; each may be NULL */
 	bool		(*holds) (Relation rel, int64 main_job);	/* is what a finished
-															 * one has reached still
-															 * so? */
+															 * one has reached
+															 * still so? */
 	void		(*check) (Relation rel, const char *object);	/* what must hold when
-																 * it begins: an error
-																 * otherwise */
+																 * it begins: an
+																 * error otherwise */
 	const char *check_object;
 } ZdmMigrationPlan;
 

@@ -330,7 +330,6 @@ zdm_recipe_do_ddl(ZdmRecipeRun *run, const ZdmStep *step, const char *text, cons
 	ZdmError   *error;
 
 	these.text = text;
-
 	these.state = state;
 	MemoryContextSwitchTo(base->run_mcxt);
 	these.statements = zdm_statement_parse_list(text);
