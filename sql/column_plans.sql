@@ -30,6 +30,38 @@ SELECT * FROM plan($$add_column('"Order"', 'n', 'int', 'me', '2099-01-01', colum
 SELECT * FROM plan($$drop_column('"Order"', 'E mail', 'me', '2099-01-01')$$);
 CREATE TABLE needed (a int NOT NULL, b int CHECK (a > b));
 SELECT * FROM plan($$drop_column('needed', 'a', 'me', '2099-01-01')$$);
+
+-- what is left to a person, and what one should know
+CREATE TABLE used (id int PRIMARY KEY, c int UNIQUE DEFAULT 1 NOT NULL CHECK (c > 0), d int, UNIQUE (c, d));
+CREATE INDEX pair ON used (c, d);
+CREATE VIEW v AS SELECT c FROM used;
+CREATE FUNCTION reads() RETURNS bigint LANGUAGE sql AS 'SELECT sum(c) FROM column_plans.used';
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+CREATE TRIGGER trg BEFORE UPDATE OF c ON used FOR EACH ROW EXECUTE FUNCTION nothing();
+CREATE POLICY simple ON used USING (c > 0);
+CREATE POLICY complex ON used USING (c IN (SELECT id FROM customer));
+SET client_min_messages = error;
+CREATE PUBLICATION regress_zdm_columns FOR TABLE used;
+CREATE PUBLICATION regress_zdm_columns_list FOR TABLE used (id, c);
+RESET client_min_messages;
+CREATE FUNCTION remarks(plan text, OUT kind text, OUT remark text) RETURNS SETOF record LANGUAGE sql AS $$
+    SELECT p.kind, regexp_replace(p.statement, '~zdm_\d+', '~zdm_ID', 'g') FROM zdm.plan(plan) p
+     WHERE p.kind IN ('manual', 'warning') ORDER BY 1, 2
+$$;
+SELECT * FROM remarks(zdm.rename_column('used', 'c', 'e', 'me', '2099-01-01', dry_run => true));
+SELECT * FROM remarks(zdm.change_column_type('used', 'c', 'bigint', owner => 'me', contract_by => '2099-01-01', dry_run => true));
+SELECT * FROM remarks(zdm.change_column_type('used', 'd', 'bigint', 'd + c', owner => 'me', contract_by => '2099-01-01', dry_run => true));
+SELECT * FROM remarks(zdm.change_column_type('used', 'c', 'bigint', 'c + d', 'c::int', owner => 'me', contract_by => '2099-01-01', dry_run => true));
+SELECT * FROM remarks(zdm.drop_column('used', 'c', 'me', '2099-01-01', dry_run => true));
+SELECT * FROM remarks(zdm.drop_column('used', 'id', 'me', '2099-01-01', dry_run => true));
+SELECT * FROM remarks(zdm.drop_column('needed', 'a', 'me', '2099-01-01', dry_run => true));
+SELECT gate, reason FROM zdm.gates((SELECT name FROM zdm.migrations WHERE target ~ 'used' AND kind = 'rename_column')) WHERE gate = 'dependents';
+SELECT gate, reason FROM zdm.gates((SELECT name FROM zdm.migrations WHERE target ~ 'needed' AND kind = 'drop_column')) WHERE gate = 'dependents';
+-- the same call gives the same migration, another one another
+SELECT zdm.rename_column('used', 'c', 'e', 'me', '2099-01-01', name => 'named', dry_run => true);
+SELECT zdm.rename_column('used', 'c', 'e', 'me', '2099-01-01', name => 'named', dry_run => true);
+SELECT zdm.rename_column('used', 'c', 'f', 'me', '2099-01-01', name => 'named', dry_run => true);
+SELECT zdm.drop_column('used', 'c', 'me', '2099-01-01', name => 'named', dry_run => true);
 -- nothing has been changed
 SELECT count(*) FROM pg_attribute WHERE attrelid = '"Order"'::regclass AND attnum > 0;
 
@@ -47,8 +79,8 @@ CREATE TABLE t (id int PRIMARY KEY, c int, g int GENERATED ALWAYS AS (c) STORED,
 CREATE INDEX pattern ON t (j text_pattern_ops);
 CREATE INDEX w_mod ON t ((w % 2));
 CREATE TABLE refers (w int REFERENCES t);
-CREATE TYPE pair AS (a int, b int);
-CREATE TABLE typed OF pair;
+CREATE TYPE two AS (a int, b int);
+CREATE TABLE typed OF two;
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);
 CREATE DOMAIN any_int AS int;
 
@@ -129,6 +161,8 @@ ALTER TABLE t NO FORCE ROW LEVEL SECURITY;
 SELECT count(*) > 0 FROM plan($$change_column_type('t', 'w', 'any_int', owner => 'me', contract_by => '2099-01-01')$$);
 
 SET client_min_messages = warning;
+SELECT count(zdm.abort(name)) > 0 FROM zdm.migrations WHERE target LIKE 'column_plans.%' AND phase = 'planned';
+DROP PUBLICATION regress_zdm_columns, regress_zdm_columns_list;
 DROP SCHEMA column_plans CASCADE;
 REVOKE USAGE ON SCHEMA zdm FROM regress_zdm_column_plans;
 DROP ROLE regress_zdm_column_plans, regress_zdm_column_plans_2;

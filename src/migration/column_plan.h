@@ -81,6 +81,7 @@ extern void zdm_carry_referencing_keys(ZdmColumnPlan *build);
 extern void zdm_carry_statistics(ZdmColumnPlan *build);
 extern void zdm_carry_default(ZdmColumnPlan *build);
 extern void zdm_carry_policies(ZdmColumnPlan *build);
+extern List *zdm_carry_triggers(ZdmColumnPlan *build);
 
 /* carry_index.c */
 typedef struct ZdmIndexCarry

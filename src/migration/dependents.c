@@ -141,16 +141,27 @@ is_word(char **row, int column, const char *word)
 	return strcmp(row[column], word) == 0;
 }
 
+static ZdmColumnFate
+fate_of(const ZdmColumnPlan *build)
+{
+	if (build->final_name == NULL)
+		return ZDM_COLUMN_DROPPED;
+	return strcmp(build->final_name, build->old_name) == 0 ? ZDM_COLUMN_SWAPPED : ZDM_COLUMN_RENAMED;
+}
+
 /*
  * Does a plan leave it to a person?  With a column that is dropped go its
- * constraints, but nothing is made to use another one.
+ * constraints, but nothing is made to use another one.  A trigger names the
+ * column in its function, too, and can be carried only when the name stays.
  */
 static bool
-is_left(char **row, bool is_dropped)
+is_left(char **row, ZdmColumnFate fate)
 {
-	if (is_dropped && is_word(row, DEP_KIND, "policy"))
+	if (fate == ZDM_COLUMN_DROPPED && is_word(row, DEP_KIND, "policy"))
 		return true;
-	if (is_dropped && is_word(row, DEP_KIND, "exclusion constraint"))
+	if (fate == ZDM_COLUMN_DROPPED && is_word(row, DEP_KIND, "exclusion constraint"))
+		return false;
+	if (fate == ZDM_COLUMN_SWAPPED && is_word(row, DEP_KIND, "trigger"))
 		return false;
 	return !is_word(row, DEP_CARRIED, "t");
 }
@@ -168,16 +179,16 @@ refuse_generated(ZdmColumnPlan *build, const char *name)
 static void
 list_publication(ZdmColumnPlan *build, char **row)
 {
-	bool		is_swap = build->final_name && strcmp(build->final_name, build->old_name) == 0;
+	ZdmColumnFate fate = fate_of(build);
 
-	if (build->final_name == NULL)
+	if (fate == ZDM_COLUMN_DROPPED)
 		zdm_column_plan_manual(build, "Publication %s publishes column \"%s\" of table %s (%s): see to its subscribers before the column goes.",
 							   row[DEP_NAME], build->old_name, build->table, row[DEP_HOW]);
 	else
 		zdm_column_plan_manual(build, "Publication %s publishes table %s (%s): add the column on each subscriber first, with ALTER TABLE %s ADD COLUMN %s %s%s.",
 							   row[DEP_NAME], build->table, row[DEP_HOW], build->table, quote_identifier(build->working_name),
 							   format_type_extended(build->type, build->typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
-							   is_swap ? "; when the old one is retired, the columns change their names, and have to there, too" :
+							   fate == ZDM_COLUMN_SWAPPED ? "; when the old one is retired, the columns change their names, and have to there, too" :
 							   is_word(row, DEP_HOW, "all columns") ? "" : ", and put it into the publication");
 }
 
@@ -185,17 +196,18 @@ static void
 list_dependent(ZdmColumnPlan *build, char **row)
 {
 	const char *guess = is_word(row, DEP_CERTAIN, "t") ? "" : "perhaps ";
+	ZdmColumnFate fate = fate_of(build);
 
 	if (is_word(row, DEP_KIND, "generated column"))
 		refuse_generated(build, row[DEP_NAME]);
 	else if (is_word(row, DEP_KIND, "publication"))
 		list_publication(build, row);
-	else if (!is_left(row, build->final_name == NULL))
+	else if (!is_left(row, fate))
 		return;
-	else if (build->final_name == NULL)
+	else if (fate == ZDM_COLUMN_DROPPED)
 		zdm_column_plan_manual(build, "%s %s %suses column \"%s\" of table %s (%s): change it so that it does not.",
 							   row[DEP_KIND], row[DEP_NAME], guess, build->old_name, build->table, row[DEP_HOW]);
-	else if (strcmp(build->final_name, build->old_name) != 0)
+	else if (fate == ZDM_COLUMN_RENAMED)
 		zdm_column_plan_manual(build, "%s %s %suses column \"%s\" of table %s (%s): make it use \"%s\".",
 							   row[DEP_KIND], row[DEP_NAME], guess, build->old_name, build->table, row[DEP_HOW],
 							   build->final_name);
@@ -225,10 +237,10 @@ zdm_column_list_dependents(ZdmColumnPlan *build)
 /*
  * What still uses a column and is left to a person, as a sentence; NULL when
  * nothing does, or when there is no such column.  What is only guessed does
- * not count.  is_dropped: the column is to have no successor.
+ * not count.
  */
 char *
-zdm_dependents_left(Oid relid, const char *column, bool is_dropped)
+zdm_dependents_left(Oid relid, const char *column, ZdmColumnFate fate)
 {
 	Relation	rel = try_relation_open(relid, AccessShareLock);
 	AttrNumber	attnum = rel ? get_attnum(relid, column) : InvalidAttrNumber;
@@ -243,7 +255,7 @@ zdm_dependents_left(Oid relid, const char *column, bool is_dropped)
 		{
 			char	  **row = rows->values[i];
 
-			if (!is_word(row, DEP_CERTAIN, "t") || !is_left(row, is_dropped))
+			if (!is_word(row, DEP_CERTAIN, "t") || !is_left(row, fate))
 				continue;
 			if (left++ == 0)
 				first = psprintf("%s %s", row[DEP_KIND], row[DEP_NAME]);

@@ -157,7 +157,9 @@ gate_dependents(const ZdmMigration *migration)
 {
 	if (migration->column == NULL || migration->state > ZDM_MIGRATION_READY)
 		return NULL;
-	return zdm_dependents_left(migration->target, migration->column, strcmp(migration->kind, "drop_column") == 0);
+	return zdm_dependents_left(migration->target, migration->column,
+							   strcmp(migration->kind, "drop_column") == 0 ? ZDM_COLUMN_DROPPED :
+							   migration->new_column ? ZDM_COLUMN_RENAMED : ZDM_COLUMN_SWAPPED);
 }
 
 static char *

@@ -101,22 +101,28 @@ static void
 plan_retire(ZdmColumnPlan *build)
 {
 	bool		is_not_null = TupleDescAttr(RelationGetDescr(build->rel), build->attnum - 1)->attnotnull;
+	List	   *triggers = NIL;
 	char	   *undo;
 
 	zdm_column_plan_retire(build, rename_column(build, build->old_name, build->hidden_name),
 						   rename_column(build, build->hidden_name, build->old_name));
 	if (changes_name(build))
+	{
 		zdm_column_plan_retire(build, rename_column(build, build->working_name, build->final_name),
 							   rename_column(build, build->final_name, build->working_name));
+		triggers = zdm_carry_triggers(build);
+	}
 	zdm_carry_default(build);
 	zdm_carry_policies(build);
 	if (is_not_null && !build->reversible)
 		zdm_column_plan_retire(build, psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", build->table,
 											   quote_identifier(build->hidden_name)), NULL);
 
-	/* the trigger names columns: it follows their renaming either way */
-	zdm_column_plan_retire(build, zdm_mapping_trigger_sql(build->rel, retired_mapping(build)), NULL);
-	build->retire_undo = lappend(build->retire_undo, zdm_mapping_trigger_sql(build->rel, build->plan->mapping));
+	/* triggers name columns: they follow their renaming either way */
+	triggers = lappend(triggers, zdm_mapping_trigger_sql(build->rel, retired_mapping(build)));
+	build->retire = list_concat(build->retire, triggers);
+	llast(triggers) = zdm_mapping_trigger_sql(build->rel, build->plan->mapping);
+	build->retire_undo = list_concat(build->retire_undo, triggers);
 	undo = build->reversible ? zdm_column_plan_join(build->retire_undo) : NULL;
 	(void) zdm_column_plan_retire_step(build, build->old_name, zdm_column_plan_join(build->retire), undo, ZDM_LOCK_STRONG);
 }

@@ -44,8 +44,16 @@ extern ZdmMigrationPlan *zdm_plan_drop_column(Relation rel, int64 id, const char
 
 extern void zdm_column_check_table(Relation rel);
 
+/* what becomes of an old column */
+typedef enum ZdmColumnFate
+{
+	ZDM_COLUMN_RENAMED,			/* another one, of another name, is there */
+	ZDM_COLUMN_SWAPPED,			/* another one takes its name */
+	ZDM_COLUMN_DROPPED
+} ZdmColumnFate;
+
 /* dependents.c */
-extern char *zdm_dependents_left(Oid relid, const char *column, bool is_dropped);
+extern char *zdm_dependents_left(Oid relid, const char *column, ZdmColumnFate fate);
 
 /* api_columns.c */
 extern bool zdm_columns_is_function(PGFunction function);

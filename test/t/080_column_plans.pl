@@ -253,10 +253,25 @@ try_plan('text to timestamptz',
 	setup => q{
 		CREATE TABLE t (id int PRIMARY KEY, at text NOT NULL, note text);
 		CREATE INDEX t_at ON t (at, id);
+		CREATE FUNCTION trg() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+		CREATE TRIGGER plain BEFORE UPDATE OF at ON t FOR EACH ROW WHEN (NEW.at IS DISTINCT FROM OLD.at) EXECUTE FUNCTION trg('at');
+		COMMENT ON TRIGGER plain ON t IS 'commented';
+		CREATE TRIGGER off AFTER INSERT ON t FOR EACH ROW WHEN (NEW.at IS NOT NULL) EXECUTE FUNCTION trg();
+		ALTER TABLE t DISABLE TRIGGER off;
+		CREATE CONSTRAINT TRIGGER con AFTER UPDATE OF at, note ON t DEFERRABLE FOR EACH ROW EXECUTE FUNCTION trg();
+		ALTER TABLE t ENABLE ALWAYS TRIGGER con;
+		COMMENT ON TRIGGER con ON t IS 'deferred';
 		CREATE UNIQUE INDEX t_u ON t (at) WHERE id > 0;
 		INSERT INTO t SELECT i, '2020-01-01 10:00:0' || i || '+00' FROM generate_series(0, 9) i},
 	call => q{zdm.change_column_type('t', 'at', 'timestamptz', owner => 'me', contract_by => '2099-01-01')},
-	plain => 'ALTER TABLE t ALTER COLUMN at TYPE timestamptz USING at::timestamptz',
+	plain => q{
+		CREATE TEMP TABLE d AS SELECT pg_get_triggerdef(oid) AS def FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname <> 'other';
+		DROP TRIGGER plain ON t; DROP TRIGGER off ON t; DROP TRIGGER con ON t;
+		ALTER TABLE t ALTER COLUMN at TYPE timestamptz USING at::timestamptz;
+		DO $$ DECLARE r record; BEGIN FOR r IN SELECT def FROM d LOOP EXECUTE r.def; END LOOP; END $$;
+		COMMENT ON TRIGGER plain ON t IS 'commented';
+		COMMENT ON TRIGGER con ON t IS 'deferred';
+		ALTER TABLE t DISABLE TRIGGER off, ENABLE ALWAYS TRIGGER con},
 	table => 't');
 
 try_plan('varchar to enum under another name',
