@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_proc.h"
@@ -225,7 +226,7 @@ column_of(Relation rel, const char *name, ZdmSyncColumn *column)
 }
 
 static void
-old_side(Relation rel, ZdmSyncProgram *program, const List *columns)
+find_sides(Relation rel, ZdmSyncProgram *program, const List *columns)
 {
 	List	   *names = list_copy(columns);
 	ListCell   *lc;
@@ -234,12 +235,15 @@ old_side(Relation rel, ZdmSyncProgram *program, const List *columns)
 		names = list_append_unique(names, makeString(program->mapping->old_column));
 	program->old_side = palloc(sizeof(ZdmSyncColumn) * Max(list_length(names), 1));
 	program->max_attno = program->new_column.attno;
+	program->sides = bms_make_singleton(program->max_attno - FirstLowInvalidHeapAttributeNumber);
 	foreach(lc, names)
 	{
 		ZdmSyncColumn *column = &program->old_side[program->nold++];
 
 		column_of(rel, strVal(lfirst(lc)), column);
 		program->max_attno = Max(program->max_attno, column->attno);
+		program->sides = bms_add_member(program->sides,
+										column->attno - FirstLowInvalidHeapAttributeNumber);
 	}
 }
 
@@ -377,7 +381,7 @@ compile_mapping(ZdmSyncProgram *program, const TriggerData *data, MemoryContext 
 	MemoryContextSwitchTo(scratch);
 	analyzed = zdm_mapping_analyze(rel, mapping, ZDM_SIDE_NEW, NULL);
 	MemoryContextSwitchTo(program->mcxt);
-	old_side(rel, program, analyzed->columns);
+	find_sides(rel, program, analyzed->columns);
 	init_expr(program, &program->forward, analyzed, mapping->forward, &program->new_column);
 	if (mapping->reverse)
 	{

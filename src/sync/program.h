@@ -54,6 +54,7 @@ typedef struct ZdmSyncProgram
 	int			nold;
 	ZdmSyncColumn *old_side;	/* all that forward reads, and old_column */
 	AttrNumber	max_attno;		/* of both sides */
+	Bitmapset  *sides;			/* all columns of both, as in tg_updatedcols */
 	bool		only_trigger;	/* no other BEFORE UPDATE row trigger */
 	ZdmSyncExpr forward;
 	ZdmSyncExpr reverse;

@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"
+#include "access/tupmacs.h"
 #include "commands/trigger.h"
 #include "core/image.h"
 #include "core/row_key.h"
@@ -69,6 +70,21 @@ check_call(FunctionCallInfo fcinfo)
 }
 
 /* ---- what the statement has written ---- */
+
+/*
+ * The common case, without looking at values: an UPDATE by the executor that
+ * assigns to neither side, with nobody else to change the row, which is filled.
+ */
+static bool
+touches_neither_side(const Row *row)
+{
+	const ZdmSyncProgram *program = row->program;
+
+	return row->before != NULL && program->only_trigger && zdm_sync_query() != NULL &&
+		row->data->tg_updatedcols != NULL &&
+		!bms_overlap(program->sides, row->data->tg_updatedcols) &&
+		!heap_attisnull(row->tuple, program->new_column.attno, row->slot->tts_tupleDescriptor);
+}
 
 static bool
 changed(const Row *row, const ZdmSyncColumn *column)
@@ -199,12 +215,47 @@ is_consistent_by(Row *row, const ZdmSyncExpr *other, const ZdmSyncExpr *applied)
 	return value.error == NULL && zdm_sync_has_value(row->slot, &other->target, &value);
 }
 
+/*
+ * Put a value into the tuple and the slot that holds it, in place of another
+ * one of the same length.  The tuple is the executor's own copy, made for the
+ * triggers, and the slot's values are what later triggers and the executor
+ * look at.  False when that is not possible.
+ */
+static bool
+replace_in_place(Row *row, const ZdmSyncColumn *column, const ZdmSyncValue *value)
+{
+	TupleDesc	desc = row->slot->tts_tupleDescriptor;
+	HeapTupleHeader header = row->tuple->t_data;
+	char	   *data = (char *) header + header->t_hoff;
+	int			i = column->attno - 1;
+	uint32		offset = 0;
+
+	if (!column->typbyval || value->isnull || row->slot->tts_isnull[i] ||
+		HeapTupleHeaderGetNatts(header) < column->attno)
+		return false;
+	for (int before = 0; before <= i; before++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, before);
+
+		if (HeapTupleHasNulls(row->tuple) && att_isnull(before, header->t_bits))
+			continue;
+		offset = att_align_pointer(offset, att->attalign, att->attlen, data + offset);
+		if (before < i)
+			offset = att_addlength_pointer(offset, att->attlen, data + offset);
+	}
+	store_att_byval(data + offset, value->value, column->typlen);
+	row->slot->tts_values[i] = value->value;
+	return true;
+}
+
 static HeapTuple
 with_value(Row *row, const ZdmSyncColumn *column, const ZdmSyncValue *value)
 {
 	TupleDesc	desc = row->slot->tts_tupleDescriptor;
 	ZdmSyncProgram *program = row->program;
 
+	if (replace_in_place(row, column, value))
+		return row->tuple;
 	slot_getallattrs(row->slot);
 	memcpy(program->values, row->slot->tts_values, sizeof(Datum) * desc->natts);
 	memcpy(program->nulls, row->slot->tts_isnull, sizeof(bool) * desc->natts);
@@ -282,6 +333,8 @@ zdm_sync(PG_FUNCTION_ARGS)
 		row.tuple = row.data->tg_trigtuple;
 	}
 
+	if (touches_neither_side(&row))
+		return PointerGetDatum(row.tuple);
 	see(&row);
 	row.decision = zdm_sync_decide(row.program->mapping, &row.facts);
 	if (row.decision.action == ZDM_SYNC_NOTHING || is_filled_by_us(&row))
