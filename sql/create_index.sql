@@ -43,9 +43,9 @@ CALL index_job($$zdm.create_index('CREATE UNIQUE INDEX ON ci_view (id)')$$);
 SELECT count(DISTINCT zdm.create_index('CREATE INDEX ci_4 ON ci USING gin (c)')) FROM generate_series(1, 3);
 SELECT zdm.create_index('CREATE INDEX ci_10 ON ci (a)', name => 'mine') = zdm.create_index('CREATE INDEX ci_10 ON ci (a)', name => 'mine') AS same;
 CALL settle(zdm.job_id('mine'));
-SELECT zdm.create_index('CREATE INDEX ci_10 ON ci (b)', name => 'mine');
+SELECT zdm.create_index('CREATE INDEX ci_10 ON ci (b)', name => 'mine'); \echo :SQLSTATE
 DROP INDEX ci_4, ci_10;
-SELECT zdm.create_index('CREATE INDEX ci_10 ON ci (a)', name => 'mine');
+SELECT zdm.create_index('CREATE INDEX ci_10 ON ci (a)', name => 'mine'); \echo :SQLSTATE
 CALL index_job($$zdm.create_index('CREATE INDEX ci_4 ON ci USING gin (c)')$$);
 SELECT indisvalid FROM pg_index WHERE indexrelid = 'ci_4'::regclass;
 
@@ -57,30 +57,30 @@ SELECT count(*) FROM zdm.indexes WHERE index = 'public.ci_11';
 
 -- bad input
 \set SHOW_CONTEXT never
-SELECT zdm.create_index(NULL);
-SELECT zdm.create_index('');
-SELECT zdm.create_index('CREATE INDEX ON ci (a); DROP TABLE ci');
-SELECT zdm.create_index('DROP TABLE ci');
-SELECT zdm.create_index('CREATE INDEX ON ci (a');
-SELECT zdm.create_index('CREATE INDEX ON nowhere (a)');
-SELECT zdm.create_index('CREATE INDEX ON ci (nothing)');
-SELECT zdm.create_index('CREATE INDEX ON ci ((nothing + 1))');
-SELECT zdm.create_index('CREATE INDEX ON ci USING nothing (a)');
-SELECT zdm.create_index('CREATE INDEX ON ci USING gin (a)');
-SELECT zdm.create_index('CREATE INDEX ci_2 ON ci (a)');
-SELECT zdm.create_index('CREATE INDEX ON pg_class (relname)');
-SELECT zdm.create_index('CREATE INDEX ON zdm.job (name)');
-SELECT zdm.create_index('CREATE INDEX ON zdm.jobs (name)');
-SELECT zdm.create_index('CREATE INDEX ON ci (a)', name => '');
+SELECT zdm.create_index(NULL); \echo :SQLSTATE
+SELECT zdm.create_index(''); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON ci (a); DROP TABLE ci'); \echo :SQLSTATE
+SELECT zdm.create_index('DROP TABLE ci'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON ci (a'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON nowhere (a)'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON ci (nothing)'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON ci ((nothing + 1))'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON ci USING nothing (a)'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON ci USING gin (a)'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ci_2 ON ci (a)'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON pg_class (relname)'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON zdm.job (name)'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON zdm.jobs (name)'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON ci (a)', name => ''); \echo :SQLSTATE
 CREATE TEMP TABLE ci_temp (a int);
-SELECT zdm.create_index('CREATE INDEX ON ci_temp (a)');
+SELECT zdm.create_index('CREATE INDEX ON ci_temp (a)'); \echo :SQLSTATE
 SET default_transaction_read_only = on;
-SELECT zdm.create_index('CREATE INDEX ON ci (a)');
+SELECT zdm.create_index('CREATE INDEX ON ci (a)'); \echo :SQLSTATE
 RESET default_transaction_read_only;
 CREATE ROLE regress_zdm_stranger;
 GRANT USAGE ON SCHEMA zdm TO regress_zdm_stranger;
 SET ROLE regress_zdm_stranger;
-SELECT zdm.create_index('CREATE INDEX ON ci (a)');
+SELECT zdm.create_index('CREATE INDEX ON ci (a)'); \echo :SQLSTATE
 RESET ROLE;
 REVOKE USAGE ON SCHEMA zdm FROM regress_zdm_stranger;
 DROP ROLE regress_zdm_stranger;
@@ -115,7 +115,7 @@ INSERT INTO ci_foreign VALUES (1), (1);
 \set VERBOSITY terse
 CREATE UNIQUE INDEX CONCURRENTLY ci_theirs ON ci_foreign (a);
 \set VERBOSITY default
-SELECT zdm.create_index('CREATE INDEX ci_theirs ON ci_foreign (a)');
+SELECT zdm.create_index('CREATE INDEX ci_theirs ON ci_foreign (a)'); \echo :SQLSTATE
 CALL index_job($$zdm.create_index('CREATE INDEX IF NOT EXISTS ci_theirs ON ci_foreign (a)')$$);
 SELECT indisvalid, indisunique FROM pg_index WHERE indexrelid = 'ci_theirs'::regclass;
 

@@ -49,20 +49,20 @@ CALL index_job($$zdm.drop_index('public.di_2', name => 'drop di_2')$$);
 SELECT to_regclass('di_2');
 
 -- bad input
-SELECT zdm.drop_index(NULL);
-SELECT zdm.drop_index('di');
-SELECT zdm.drop_index('di_pkey');
-SELECT zdm.drop_index('nowhere');
-SELECT zdm.drop_index('pg_class_oid_index');
-SELECT zdm.drop_index('di_1', name => 'again');
-SELECT zdm.reindex('di');
-SELECT zdm.reindex('di_a_excl');
-SELECT zdm.reindex('zdm.job_pkey');
+SELECT zdm.drop_index(NULL); \echo :SQLSTATE
+SELECT zdm.drop_index('di'); \echo :SQLSTATE
+SELECT zdm.drop_index('di_pkey'); \echo :SQLSTATE
+SELECT zdm.drop_index('nowhere'); \echo :SQLSTATE
+SELECT zdm.drop_index('pg_class_oid_index'); \echo :SQLSTATE
+SELECT zdm.drop_index('di_1', name => 'again'); \echo :SQLSTATE
+SELECT zdm.reindex('di'); \echo :SQLSTATE
+SELECT zdm.reindex('di_a_excl'); \echo :SQLSTATE
+SELECT zdm.reindex('zdm.job_pkey'); \echo :SQLSTATE
 CREATE ROLE regress_zdm_stranger;
 GRANT USAGE ON SCHEMA zdm TO regress_zdm_stranger;
 SET ROLE regress_zdm_stranger;
-SELECT zdm.reindex('di_1');
-SELECT zdm.drop_index('di_1');
+SELECT zdm.reindex('di_1'); \echo :SQLSTATE
+SELECT zdm.drop_index('di_1'); \echo :SQLSTATE
 RESET ROLE;
 REVOKE USAGE ON SCHEMA zdm FROM regress_zdm_stranger;
 DROP ROLE regress_zdm_stranger;
@@ -77,7 +77,7 @@ CREATE TABLE dp_3 PARTITION OF dp FOR VALUES IN (3) PARTITION BY RANGE (id);
 CREATE TABLE dp_3a PARTITION OF dp_3 FOR VALUES FROM (0) TO (500);
 CREATE TABLE dp_3b PARTITION OF dp_3 DEFAULT;
 INSERT INTO dp SELECT i, 1 + i % 3, 'x' || i FROM generate_series(1, 1000) i;
-SELECT zdm.create_index('CREATE INDEX ON ONLY dp (id)');
+SELECT zdm.create_index('CREATE INDEX ON ONLY dp (id)'); \echo :SQLSTATE
 CALL index_job($$zdm.create_index('CREATE INDEX dp_txt ON dp (lower(txt) DESC, id) WHERE dp.id > 10')$$);
 SELECT relid, parentrelid, level, isleaf, indisvalid FROM pg_partition_tree('dp_txt') JOIN pg_index ON indexrelid = relid ORDER BY level, relid::text;
 SELECT pg_get_indexdef(relid) FROM pg_partition_tree('dp_txt') ORDER BY relid::text;
@@ -85,7 +85,7 @@ SELECT tables_done, tables_total, percent FROM zdm.indexes WHERE index = 'public
 CALL index_job($$zdm.reindex('dp_txt')$$);
 SELECT count(*), bool_and(indisvalid) FROM pg_partition_tree('dp_txt') JOIN pg_index ON indexrelid = relid;
 SELECT count(*) FROM pg_class WHERE relname LIKE '%cc_new%' OR relname LIKE '%ccold%';
-SELECT zdm.drop_index('dp_1_lower_id_idx');
+SELECT zdm.drop_index('dp_1_lower_id_idx'); \echo :SQLSTATE
 CALL index_job($$zdm.drop_index('dp_txt')$$);
 SELECT count(*) FROM pg_index WHERE indrelid IN (SELECT relid FROM pg_partition_tree('dp'));
 -- a unique one must have the key of the partitions: refused before anything is built

@@ -30,13 +30,13 @@ CALL index_call($$zdm.create_index('CREATE INDEX t_a ON t (a)')$$);
 CALL index_call($$zdm.drop_index('t_a', name => 'again drop')$$);
 CALL index_call($$zdm.create_index('CREATE INDEX t_a ON t (a)')$$);
 SELECT name FROM indexes('t');
-SELECT zdm.drop_index('t_a', name => 'again drop');
+SELECT zdm.drop_index('t_a', name => 'again drop'); \echo :SQLSTATE
 CALL index_call($$zdm.drop_index('t_a')$$);
 SELECT name FROM indexes('t');
 -- an index of another table that has got the name does not count
 CREATE TABLE elsewhere (a int);
 CREATE INDEX t_a ON elsewhere (a);
-SELECT zdm.create_index('CREATE INDEX t_a ON t (a)');
+SELECT zdm.create_index('CREATE INDEX t_a ON t (a)'); \echo :SQLSTATE
 DROP TABLE elsewhere;
 
 -- names that are chosen: two calls in one transaction
@@ -51,17 +51,17 @@ SELECT * FROM indexes('t');
 -- refused at submit: what depends on more than the row
 CREATE FUNCTION stable_one(int) RETURNS int LANGUAGE sql STABLE AS 'SELECT $1';
 CREATE FUNCTION opaque(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
-SELECT zdm.create_index('CREATE INDEX ON t ((a + random()))');
-SELECT zdm.create_index('CREATE INDEX ON t ((opaque(a)))');
-SELECT zdm.create_index('CREATE INDEX ON t ((now()))');
-SELECT zdm.create_index('CREATE INDEX ON t (a) WHERE a > extract(year FROM now())');
-SELECT zdm.create_index('CREATE INDEX ON t (a) WHERE b = current_user');
+SELECT zdm.create_index('CREATE INDEX ON t ((a + random()))'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON t ((opaque(a)))'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON t ((now()))'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON t (a) WHERE a > extract(year FROM now())'); \echo :SQLSTATE
+SELECT zdm.create_index('CREATE INDEX ON t (a) WHERE b = current_user'); \echo :SQLSTATE
 -- but not a function that is as good as its body
 CALL index_call($$zdm.create_index('CREATE INDEX t_stable ON t ((stable_one(a)))')$$);
 -- the index that updates of a published table need
 CREATE UNIQUE INDEX t_identity ON t (a);
 ALTER TABLE t ALTER a SET NOT NULL, REPLICA IDENTITY USING INDEX t_identity;
-SELECT zdm.drop_index('t_identity');
+SELECT zdm.drop_index('t_identity'); \echo :SQLSTATE
 -- of toast tables and materialized views
 SELECT refused(format('SELECT zdm.reindex(%s)', indexrelid)) FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = 't'::regclass);
 CREATE MATERIALIZED VIEW m AS SELECT a FROM t;

@@ -52,8 +52,8 @@ SELECT name, kind, state, progress FROM zdm.jobs WHERE kind = 'recipe' AND targe
 SELECT zdm.add_check('"Order"', '"Amount" > 0 AND (channel <> '''')', 'amount_positive', name => 'check');
 SELECT zdm.set_not_null('"Order"', 'channel', name => 'not null');
 SELECT zdm.add_primary_key('"Order"', '{id,customer}', name => 'primary');
-SELECT zdm.add_check('"Order"', '"Amount" > 1', 'amount_positive', name => 'check');
-SELECT zdm.add_unique('"Order"', '{code}', name => 'check');
+SELECT zdm.add_check('"Order"', '"Amount" > 1', 'amount_positive', name => 'check'); \echo :SQLSTATE
+SELECT zdm.add_unique('"Order"', '{code}', name => 'check'); \echo :SQLSTATE
 
 -- their inverses
 SELECT zdm.drop_constraint('"Order"', 'amount_positive', name => 'drop check');
@@ -110,40 +110,40 @@ CALL cleaned_up('orphan');
 SELECT * FROM constraints;
 
 -- verify that bad input is refused and starts nothing (error)
-SELECT zdm.add_check(NULL, 'true');
-SELECT zdm.add_check('"Order"', NULL);
-SELECT zdm.add_check('"Order"', '');
-SELECT zdm.add_check('"Order"', 'nowhere > 0');
-SELECT zdm.add_check('"Order"', '"Amount" > 0) NOT VALID, DROP COLUMN channel, ADD CHECK (true');
-SELECT zdm.add_check('"Order"', 'true; DROP TABLE "Order"');
-SELECT zdm.add_check('"Order"', '"Amount"');
-SELECT zdm.add_check('"Order"', 'EXISTS (SELECT 1)');
-SELECT zdm.add_check('"Order"', 'true FROM customer');
-SELECT zdm.add_check('"Order"', 'true', 'Order_pkey');
-SELECT zdm.add_check('constraints', 'true');
-SELECT zdm.add_check('pg_class', 'true');
-SELECT zdm.set_not_null('"Order"', 'nowhere');
-SELECT zdm.set_not_null('"Order"', NULL);
-SELECT zdm.set_not_null('"Order"', 'ctid');
-SELECT zdm.add_unique('"Order"', '{}');
-SELECT zdm.add_unique('"Order"', '{code,code}');
-SELECT zdm.add_unique('"Order"', '{code,NULL}');
-SELECT zdm.add_unique('"Order"', '{code}', 'customer');
-SELECT zdm.add_primary_key('"Order"', '{id}');
-SELECT zdm.add_foreign_key('"Order"', '{customer}', 'customer', on_delete => 'explode');
-SELECT zdm.drop_constraint('"Order"', 'nowhere');
-SELECT zdm.add_check('"Order"', 'true', name => '');
+SELECT zdm.add_check(NULL, 'true'); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', NULL); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', ''); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', 'nowhere > 0'); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', '"Amount" > 0) NOT VALID, DROP COLUMN channel, ADD CHECK (true'); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', 'true; DROP TABLE "Order"'); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', '"Amount"'); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', 'EXISTS (SELECT 1)'); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', 'true FROM customer'); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', 'true', 'Order_pkey'); \echo :SQLSTATE
+SELECT zdm.add_check('constraints', 'true'); \echo :SQLSTATE
+SELECT zdm.add_check('pg_class', 'true'); \echo :SQLSTATE
+SELECT zdm.set_not_null('"Order"', 'nowhere'); \echo :SQLSTATE
+SELECT zdm.set_not_null('"Order"', NULL); \echo :SQLSTATE
+SELECT zdm.set_not_null('"Order"', 'ctid'); \echo :SQLSTATE
+SELECT zdm.add_unique('"Order"', '{}'); \echo :SQLSTATE
+SELECT zdm.add_unique('"Order"', '{code,code}'); \echo :SQLSTATE
+SELECT zdm.add_unique('"Order"', '{code,NULL}'); \echo :SQLSTATE
+SELECT zdm.add_unique('"Order"', '{code}', 'customer'); \echo :SQLSTATE
+SELECT zdm.add_primary_key('"Order"', '{id}'); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('"Order"', '{customer}', 'customer', on_delete => 'explode'); \echo :SQLSTATE
+SELECT zdm.drop_constraint('"Order"', 'nowhere'); \echo :SQLSTATE
+SELECT zdm.add_check('"Order"', 'true', name => ''); \echo :SQLSTATE
 BEGIN READ ONLY;
-SELECT zdm.add_check('"Order"', 'true');
+SELECT zdm.add_check('"Order"', 'true'); \echo :SQLSTATE
 ROLLBACK;
 CREATE ROLE regress_zdm_recipes;
 GRANT USAGE ON SCHEMA zdm, recipes TO regress_zdm_recipes;
 SET ROLE regress_zdm_recipes;
-SELECT zdm.add_check('"Order"', 'true');
+SELECT zdm.add_check('"Order"', 'true'); \echo :SQLSTATE
 RESET ROLE;
 CREATE TABLE parted (id int, k int) PARTITION BY RANGE (k);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
-SELECT zdm.add_unique('parted', '{k}');
+SELECT zdm.add_unique('parted', '{k}'); \echo :SQLSTATE
 
 -- nothing to do; partitions
 SELECT zdm.set_not_null('customer', 'id', name => 'nothing');

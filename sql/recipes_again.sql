@@ -50,13 +50,13 @@ CALL recipe($$zdm.drop_not_null('t', 'a')$$);
 SELECT attnotnull FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'a';
 CALL recipe($$zdm.add_unique('t', '{a}', 't_a', name => 'again unique')$$);
 CALL recipe($$zdm.drop_constraint('t', 't_a')$$);
-SELECT zdm.add_unique('t', '{a}', 't_a', name => 'again unique');
+SELECT zdm.add_unique('t', '{a}', 't_a', name => 'again unique'); \echo :SQLSTATE
 SELECT zdm.assert_job_done(zdm.job_id('again unique'));
 
 -- the same name for another table is another definition
 CREATE TABLE t_other (a int, b int);
 CALL recipe($$zdm.add_check('t', 'b > 0', 'b_positive', name => 'again check')$$);
-SELECT zdm.add_check('t_other', 'b > 0', 'b_positive', name => 'again check');
+SELECT zdm.add_check('t_other', 'b > 0', 'b_positive', name => 'again check'); \echo :SQLSTATE
 
 -- names that are chosen: two calls in one transaction, two columns that differ in the 60th letter only
 CREATE TABLE names (a int, b int, other int, "a column with a name that is so very long that one sees the end" int,
@@ -187,18 +187,18 @@ CREATE TEMP TABLE tt (a int);
 CREATE TABLE keys (a int PRIMARY KEY, b int, c int, d int);
 CREATE UNIQUE INDEX keys_b ON keys (b) WHERE b > 0;
 CREATE UNIQUE INDEX keys_c_d ON keys (d, c) INCLUDE (b);
-SELECT zdm.add_check('v', 'a > 0');
-SELECT zdm.add_unique('tt', '{a}');
-SELECT zdm.add_primary_key('pg_class', '{relname}');
-SELECT zdm.add_check('t', 'a > 0', '');
-SELECT zdm.add_foreign_key('t', '{a}', 'v');
-SELECT zdm.add_foreign_key('t', '{a}', 'tt');
-SELECT zdm.add_foreign_key('t', '{a}', 'given');
-SELECT zdm.add_foreign_key('t', '{a,b}', 'keys');
-SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{nowhere}');
-SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{b}');
-SELECT zdm.add_foreign_key('t', '{a,b}', 'keys', '{c}');
-SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{d}');
+SELECT zdm.add_check('v', 'a > 0'); \echo :SQLSTATE
+SELECT zdm.add_unique('tt', '{a}'); \echo :SQLSTATE
+SELECT zdm.add_primary_key('pg_class', '{relname}'); \echo :SQLSTATE
+SELECT zdm.add_check('t', 'a > 0', ''); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('t', '{a}', 'v'); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('t', '{a}', 'tt'); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('t', '{a}', 'given'); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('t', '{a,b}', 'keys'); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{nowhere}'); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{b}'); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('t', '{a,b}', 'keys', '{c}'); \echo :SQLSTATE
+SELECT zdm.add_foreign_key('t', '{a}', 'keys', '{d}'); \echo :SQLSTATE
 CREATE TABLE refers (a int, b int);
 CALL recipe($$zdm.add_foreign_key('refers', '{a,b}', 'keys', '{c,d}')$$);
 SELECT * FROM constraints('refers');
@@ -206,7 +206,7 @@ SELECT * FROM constraints('refers');
 -- what is inherited is dropped where it comes from
 CREATE TABLE parted (id int CONSTRAINT parted_check CHECK (id > 0)) PARTITION BY RANGE (id);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
-SELECT zdm.drop_constraint('parted_1', 'parted_check');
+SELECT zdm.drop_constraint('parted_1', 'parted_check'); \echo :SQLSTATE
 CALL recipe($$zdm.drop_constraint('parted', 'parted_check')$$);
 SELECT * FROM constraints('parted_1');
 

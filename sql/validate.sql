@@ -187,8 +187,8 @@ SELECT statement, used_method, reason, locks, pages = pg_relation_size('v_t') / 
 SELECT statement, used_method, reason, locks FROM zdm.plan_constraint('v_t', 'v_plan', 'native');
 SELECT used_method, reason, expected_time IS NULL AS nothing FROM zdm.plan_constraint('v_t', 'v_n');
 SELECT used_method, pages > 0 AS pages FROM zdm.plan_constraint('v_i', 'v_i_n');
-SELECT zdm.plan_constraint('v_t', 'v_none');
-SELECT zdm.plan_constraint('v_t', 'v_n', 'fast');
+SELECT zdm.plan_constraint('v_t', 'v_none'); \echo :SQLSTATE
+SELECT zdm.plan_constraint('v_t', 'v_n', 'fast'); \echo :SQLSTATE
 SELECT convalidated FROM pg_constraint WHERE conname = 'v_plan';
 
 --
@@ -222,7 +222,7 @@ CALL settle(zdm.job_id('v drop'));
 SELECT state, convalidated FROM zdm.jobs, pg_constraint WHERE name = 'v drop' AND conname = 'v_drop';
 -- done, then added again: another job by itself, an error under the same name
 ALTER TABLE v_t DROP CONSTRAINT v_drop, ADD CONSTRAINT v_drop CHECK (n < 1001) NOT VALID;
-SELECT zdm.validate_constraint('v_t', 'v_drop', name => 'v drop');
+SELECT zdm.validate_constraint('v_t', 'v_drop', name => 'v drop'); \echo :SQLSTATE
 SELECT zdm.validate_constraint('v_t', 'v_drop') AS job \gset
 CALL settle(:job);
 SELECT state, convalidated FROM zdm.jobs, pg_constraint WHERE job_id = :job AND conname = 'v_drop';
@@ -232,24 +232,24 @@ SELECT state, convalidated FROM zdm.jobs, pg_constraint WHERE job_id = :job AND 
 --
 CREATE VIEW v_view AS SELECT * FROM v_t;
 CREATE TEMP TABLE v_temp (n int CHECK (n > 0));
-SELECT zdm.validate_constraint('v_t', 'v_none');
-SELECT zdm.validate_constraint('v_t', 'v_t_pkey');
-SELECT zdm.validate_constraint('v_t', 'v_n', 'fast');
-SELECT zdm.validate_constraint('v_t', 'v_n', NULL);
-SELECT zdm.validate_constraint('v_t', NULL);
-SELECT zdm.validate_constraint(NULL, 'v_n');
-SELECT zdm.validate_constraint('v_t', 'v_n', name => '');
-SELECT zdm.validate_constraint(0, 'v_n');
-SELECT zdm.validate_constraint('v_view', 'v_n');
-SELECT zdm.validate_constraint('v_mixed2', 'v_mixed_n');
-SELECT zdm.validate_constraint('v_temp', 'v_temp_n_check');
-SELECT zdm.validate_constraint('pg_class', 'v_n');
-SELECT zdm.validate_constraint('zdm.job', 'job_state_check');
-SELECT zdm.validate_constraint('v_t', 'v_s', name => 'v n');
-SELECT zdm.validate_constraint('v_t', 'v_n', 'native', name => 'v n');
-SELECT zdm.start_backfill('v_t', 's = ''x''', name => 'v n');
+SELECT zdm.validate_constraint('v_t', 'v_none'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_t', 'v_t_pkey'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_t', 'v_n', 'fast'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_t', 'v_n', NULL); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_t', NULL); \echo :SQLSTATE
+SELECT zdm.validate_constraint(NULL, 'v_n'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_t', 'v_n', name => ''); \echo :SQLSTATE
+SELECT zdm.validate_constraint(0, 'v_n'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_view', 'v_n'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_mixed2', 'v_mixed_n'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_temp', 'v_temp_n_check'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('pg_class', 'v_n'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('zdm.job', 'job_state_check'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_t', 'v_s', name => 'v n'); \echo :SQLSTATE
+SELECT zdm.validate_constraint('v_t', 'v_n', 'native', name => 'v n'); \echo :SQLSTATE
+SELECT zdm.start_backfill('v_t', 's = ''x''', name => 'v n'); \echo :SQLSTATE
 BEGIN READ ONLY;
-SELECT zdm.validate_constraint('v_t', 'v_n');
+SELECT zdm.validate_constraint('v_t', 'v_n'); \echo :SQLSTATE
 ROLLBACK;
 
 --
@@ -265,7 +265,7 @@ INSERT INTO v_own SELECT i, i FROM generate_series(1, 10) i;
 ALTER TABLE v_own ADD CONSTRAINT v_own_secret CHECK (secret < 10) NOT VALID;
 ALTER TABLE v_own ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 SET ROLE v_other;
-SELECT zdm.validate_constraint('v_own', 'v_own_secret');
+SELECT zdm.validate_constraint('v_own', 'v_own_secret'); \echo :SQLSTATE
 SET ROLE v_owner;
 -- hidden rows are looked at, and not told
 SELECT zdm.validate_constraint('v_own', 'v_own_secret', name => 'v own') > 0 AS started;

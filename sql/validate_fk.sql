@@ -234,7 +234,7 @@ SELECT name, state, method, violations FROM zdm.validations WHERE name LIKE 'p %
 SELECT guards();
 ALTER DATABASE :"db" RESET zdm.guarded_scan_from;
 CREATE TRIGGER f_misuse BEFORE INSERT ON f_self FOR EACH ROW EXECUTE FUNCTION zdm.guard_moved_row();
-INSERT INTO f_self VALUES (20000);
+INSERT INTO f_self VALUES (20000); \echo :SQLSTATE
 
 DROP TABLE f_child, f_types_child, f_types, f_no, f_self, f_off, f_reader, f_secret, f_of_parts, f_parts, f_parent CASCADE;
 DROP TYPE f_enum;

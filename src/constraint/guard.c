@@ -378,7 +378,8 @@ zdm_guard_remove_all(ZdmRun *run)
 }
 
 /*
- * Remove what a cancelled validation has left behind.  As clean_up() in kind.h.
+ * Remove what a validation that was cancelled, or whose worker died after the
+ * mark, has left behind.  As clean_up() in kind.h.
  */
 ZdmRunOutcome
 zdm_guard_clean_up(const ZdmJob *job)

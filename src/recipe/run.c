@@ -180,11 +180,13 @@ static bool
 validate(ZdmRecipeRun *run, const ZdmStep *step)
 {
 	Preparation preparation = {.run = run,.step = step};
-	ZdmRunOutcome done = {ZDM_RUN_DONE, NULL};
+	const ZdmJob *job = run->base.job;
 
 	if (!zdm_run_bookkeep(&run->base, prepare_validation_step, &preparation))
 		return false;
-	return accept(run, step, preparation.is_valid ? done : zdm_validation_run(run->base.job));
+
+	/* a worker may have died between the mark and the removal of its guard */
+	return accept(run, step, preparation.is_valid ? zdm_guard_clean_up(job) : zdm_validation_run(job));
 }
 
 /* Step: what an earlier step of the same kind has left is not about this one. */
