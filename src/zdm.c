@@ -9,6 +9,7 @@
 #include "job/queue.h"
 #include "migration/stage.h"
 #include "recipe/stage.h"
+#include "sync/sync.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -23,5 +24,6 @@ _PG_init(void)
 	zdm_queue_init();
 	zdm_recipe_init();
 	zdm_stage_init();
+	zdm_sync_init();
 	zdm_launcher_register();
 }
