@@ -59,6 +59,12 @@ SRCS = \
 	src/migration/freeze.c src/migration/gates.c src/migration/invariant.c src/migration/invariants.c src/migration/migration.c \
 	src/migration/open.c src/migration/orders.c src/migration/plan_steps.c src/migration/plan_view.c src/migration/side.c \
 	src/migration/stage.c src/migration/steps.c src/migration/submit.c src/migration/tracking.c src/migration/wait.c \
+	src/migration/api_columns.c src/migration/build.c src/migration/carry_column.c src/migration/carry_constraint.c \
+	src/migration/carry_default.c src/migration/carry_index.c src/migration/carry_policy.c src/migration/carry_statistics.c \
+	src/migration/carry_trigger.c \
+	src/migration/column.c src/migration/dependents.c src/migration/mapped.c src/migration/plan_add.c \
+	src/migration/plan_drop.c src/migration/plan_rename.c src/migration/plan_type.c src/migration/rewrite.c \
+	src/migration/rows.c \
 	src/worker/dispatcher.c src/worker/kinds.c src/worker/launcher.c src/worker/list.c \
 	src/worker/process.c src/worker/worker.c \
 	src/zdm.c
@@ -86,7 +92,8 @@ SQL_PARTS = \
 	src/job/views.sql \
 	src/migration/views.sql \
 	src/verify/views.sql \
-	src/violation/violation.sql
+	src/violation/violation.sql \
+	src/migration/columns.sql
 
 DATA_built = build/zdm--$(EXTVERSION).sql
 DATA = $(call in_top,src/upgrade/zdm--*.sql)

@@ -329,6 +329,25 @@ parse_step(void *arg)
 	parse->stmts = raw_parser(parse->text, RAW_PARSE_DEFAULT);
 }
 
+/*
+ * SELECT pg_catalog.setval(...): a sequence that was made goes on where another
+ * stopped, for which there is no DDL.
+ */
+static bool
+sets_sequence(const Node *tree)
+{
+	const SelectStmt *select = (const SelectStmt *) tree;
+	const Node *value;
+
+	if (!IsA(tree, SelectStmt) || list_length(select->targetList) != 1)
+		return false;
+	value = linitial_node(ResTarget, select->targetList)->val;
+	if (!IsA(value, FuncCall) || list_length(((const FuncCall *) value)->funcname) != 2)
+		return false;
+	return strcmp(strVal(linitial(((const FuncCall *) value)->funcname)), "pg_catalog") == 0 &&
+		strcmp(strVal(lsecond(((const FuncCall *) value)->funcname)), "setval") == 0;
+}
+
 static ZdmStatement *
 make_statement(const char *text, Node *tree)
 {
@@ -378,9 +397,25 @@ zdm_statement_parse(const char *text)
 	return make_statement(text, linitial_node(RawStmt, stmts)->stmt);
 }
 
+static ZdmStatement *
+make_one_of_list(const char *text, Node *tree)
+{
+	ZdmStatement *statement;
+
+	if (!sets_sequence(tree))
+		return make_statement(text, tree);
+	statement = palloc0(sizeof(ZdmStatement));
+	statement->text = text;
+	statement->tree = tree;
+	statement->tag = CreateCommandTag(tree);
+	statement->sets_sequence = true;
+	return statement;
+}
+
 /*
  * Parse statements separated by semicolons: a list of ZdmStatement, each with
- * the whole text.  Errors likewise, but there may be more than one.
+ * the whole text.  Errors likewise, but there may be more than one, and one may
+ * be a SELECT of pg_catalog.setval().
  */
 List *
 zdm_statement_parse_list(const char *text)
@@ -389,7 +424,7 @@ zdm_statement_parse_list(const char *text)
 	ListCell   *lc;
 
 	foreach(lc, parse_text(text))
-		statements = lappend(statements, make_statement(text, lfirst_node(RawStmt, lc)->stmt));
+		statements = lappend(statements, make_one_of_list(text, lfirst_node(RawStmt, lc)->stmt));
 	return statements;
 }
 

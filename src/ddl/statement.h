@@ -16,6 +16,8 @@ typedef struct ZdmStatement
 	bool		toplevel;		/* cannot run in a transaction block */
 	bool		harmless;		/* what it locks is in nobody's way, however
 								 * long it takes */
+	bool		sets_sequence;	/* no DDL: it locks nothing else than what the
+								 * statements before it have */
 } ZdmStatement;
 
 /* what to run under zdm_statement_errors() */

@@ -34,7 +34,7 @@ CREATE FUNCTION zdm.drop_not_null(
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_drop_not_null';
 CREATE FUNCTION zdm.plan_steps(
         call text, OUT step int, OUT kind text, OUT statement text, OUT lock text, OUT undo text,
-        OUT expected_time interval, OUT basis text)
+        OUT expected_time interval, OUT basis text, OUT phase text, OUT stage text)
     RETURNS SETOF record
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_plan_steps';
 
@@ -53,4 +53,4 @@ COMMENT ON FUNCTION zdm.drop_constraint(regclass, name, text, text, date, boolea
 COMMENT ON FUNCTION zdm.drop_not_null(regclass, name, text, text, date, boolean) IS
     'Take NOT NULL from a column at commit, without stalling anyone. Returns the name of the migration, which is that of its job.';
 COMMENT ON FUNCTION zdm.plan_steps(text) IS
-    'The steps of a call of zdm.add_check, zdm.set_not_null and their likes, given as you would run it: statement, lock, what undoes it, and the time that it takes, by reading a sample of the pages now. Starts nothing and changes nothing.';
+    'The steps of a call of zdm.add_check, zdm.rename_column and their likes, given as you would run it: statement, lock, what undoes it, phase, and the time that it takes, by reading a sample of the pages now. Starts nothing and changes nothing.';

@@ -16,6 +16,7 @@
 #include "job/queue.h"
 #include "migration/freeze.h"
 #include "migration/gates.h"
+#include "migration/plan_columns.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
@@ -150,6 +151,17 @@ gate_approval(const ZdmMigration *migration)
 					migration->approved_by_other ? ", which its creator cannot" : "");
 }
 
+/* While the old column has its name, others can still be made to use the new one. */
+static char *
+gate_dependents(const ZdmMigration *migration)
+{
+	if (migration->column == NULL || migration->state > ZDM_MIGRATION_READY)
+		return NULL;
+	return zdm_dependents_left(migration->target, migration->column,
+							   strcmp(migration->kind, "drop_column") == 0 ? ZDM_COLUMN_DROPPED :
+							   migration->new_column ? ZDM_COLUMN_RENAMED : ZDM_COLUMN_SWAPPED);
+}
+
 static char *
 gate_freeze(const ZdmMigration *migration)
 {
@@ -182,6 +194,7 @@ static const GateKind kinds[] = {
 	{"backfill", gate_backfill},
 	{"constraints", gate_constraints},
 	{"invariants", gate_invariants},
+	{"dependents", gate_dependents},
 	{"approval", gate_approval},
 	{"freeze", gate_freeze},
 	{"age", gate_age}

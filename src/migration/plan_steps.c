@@ -16,6 +16,7 @@
 #include "optimizer/optimizer.h"
 #include "parser/analyze.h"
 #include "migration/constraints.h"
+#include "migration/plan_columns.h"
 #include "parser/parser.h"
 #include "recipe/preview.h"
 #include "utils/builtins.h"
@@ -58,7 +59,7 @@ analyze_step(void *arg)
 	if (!IsA(expr, FuncExpr))
 		return;
 	fmgr_info(((FuncExpr *) expr)->funcid, &info);
-	if (zdm_recipe_is_function(info.fn_addr))
+	if (zdm_recipe_is_function(info.fn_addr) || zdm_columns_is_function(info.fn_addr))
 		call->func = (FuncExpr *) expr;
 }
 
@@ -73,7 +74,7 @@ check_call(const char *text)
 	if (call.func == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("call must be a SELECT of one function that changes a constraint"),
+				 errmsg("call must be a SELECT of one function that changes a constraint or a column"),
 				 errhint("Give the call as you would run it, as in: SELECT zdm.set_not_null('orders', 'channel')")));
 	if (contain_volatile_functions((Node *) call.func->args) || contain_subplans((Node *) call.func->args))
 		ereport(ERROR,

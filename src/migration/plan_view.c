@@ -29,10 +29,10 @@ static const char plan_sql[] =
 " WHERE m.migration_id = $1"
 " UNION ALL"
 " SELECT NULL, NULL, NULL, 'warning', u.text, NULL, NULL, NULL, NULL, NULL"
-" FROM zdm.migration m, unnest(m.warnings) AS u (text) WHERE migration_id = $1"
+" FROM zdm.migration m, unnest(m.warnings) AS u (text) WHERE m.migration_id = $1"
 " UNION ALL"
 " SELECT 'contract', NULL, NULL, 'manual', u.text, NULL, NULL, NULL, CASE WHEN m.approved_at IS NULL THEN 'pending' ELSE 'approved' END, NULL"
-" FROM zdm.migration m, unnest(m.manual) AS u (text) WHERE migration_id = $1"
+" FROM zdm.migration m, unnest(m.manual) AS u (text) WHERE m.migration_id = $1"
 " ORDER BY step, kind DESC, statement";
 
 /* zdm.plan(name text) */

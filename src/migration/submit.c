@@ -407,8 +407,12 @@ preview(const Request *request)
 	if (plan->check)
 		plan->check(request->rel, plan->check_object);
 	complete_plan(plan, target_of(request));
-	recipe.steps = list_concat(list_concat(list_copy(plan->main), plan->retire), plan->purge);
-	zdm_recipe_preview(request->rel, &recipe);
+	recipe.steps = plan->main;
+	zdm_recipe_preview(request->rel, &recipe, "main");
+	recipe.steps = plan->retire;
+	zdm_recipe_preview(request->rel, &recipe, "retire");
+	recipe.steps = plan->purge;
+	zdm_recipe_preview(request->rel, &recipe, "purge");
 }
 
 /* See plan.h. */

@@ -190,8 +190,11 @@ all_targets(StepStatements *these)
 	for (int i = 0; i < list_length(these->statements); i++)
 	{
 		const ZdmStatement *statement = present_statement(these, i);
-		List	   *its = i == 0 ? zdm_ddl_targets(statement) : later_targets(statement);
+		List	   *its;
 
+		if (statement->sets_sequence)
+			continue;
+		its = i == 0 ? zdm_ddl_targets(statement) : later_targets(statement);
 		these->unknown = these->unknown || its == NIL;
 		these->harmless = these->harmless && statement->harmless;
 		add_targets(&targets, its);

@@ -31,7 +31,7 @@
 
 enum
 {
-	OUT_STEP, OUT_KIND, OUT_STATEMENT, OUT_LOCK, OUT_UNDO, OUT_TIME, OUT_BASIS, OUT_COUNT
+	OUT_STEP, OUT_KIND, OUT_STATEMENT, OUT_LOCK, OUT_UNDO, OUT_TIME, OUT_BASIS, OUT_PHASE, OUT_STAGE, OUT_COUNT
 };
 
 static ReturnSetInfo *preview = NULL;	/* where rows go, while a call is
@@ -99,10 +99,19 @@ zdm_recipe_previewed(void)
 	return preview != NULL;
 }
 
-/* Return the steps as rows.  Called instead of starting a job. */
+/*
+ * Return the steps as rows, which are those of one stage.  Called instead of
+ * starting a job.
+ */
 void
-zdm_recipe_preview(Relation rel, ZdmRecipe *recipe)
+zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *stage)
 {
+	static const char *const phases[] = {
+		[ZDM_PHASE_NONE] = NULL,
+		[ZDM_PHASE_EXPAND] = "expand",
+		[ZDM_PHASE_MIGRATE] = "migrate",
+		[ZDM_PHASE_CONTRACT] = "contract"
+	};
 	ZdmScanSample sample;
 	ListCell   *lc;
 
@@ -110,6 +119,7 @@ zdm_recipe_preview(Relation rel, ZdmRecipe *recipe)
 	foreach(lc, recipe->steps)
 	{
 		const ZdmStep *step = lfirst(lc);
+		const char *phase = phases[step->phase];
 		Datum		values[OUT_COUNT] = {0};
 		bool		nulls[OUT_COUNT] = {false};
 
@@ -123,6 +133,9 @@ zdm_recipe_preview(Relation rel, ZdmRecipe *recipe)
 		values[OUT_TIME] = IntervalPGetDatum(zdm_sample_interval(step->expected_ms));
 		values[OUT_BASIS] = CStringGetTextDatum(step->kind == ZDM_STEP_DDL ? "changes the catalogs only" :
 												zdm_sample_basis(&sample));
+		nulls[OUT_PHASE] = phase == NULL;
+		values[OUT_PHASE] = phase ? CStringGetTextDatum(phase) : (Datum) 0;
+		values[OUT_STAGE] = CStringGetTextDatum(stage);
 		tuplestore_putvalues(preview->setResult, preview->setDesc, values, nulls);
 	}
 }

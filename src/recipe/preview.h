@@ -13,6 +13,6 @@
 extern void zdm_recipe_estimate(Relation rel, ZdmRecipe *recipe);
 extern void zdm_recipe_preview_into(ReturnSetInfo *result);
 extern bool zdm_recipe_previewed(void);
-extern void zdm_recipe_preview(Relation rel, ZdmRecipe *recipe);
+extern void zdm_recipe_preview(Relation rel, ZdmRecipe *recipe, const char *stage);
 
 #endif							/* ZDM_RECIPE_PREVIEW_H */

@@ -540,3 +540,48 @@ COMMENT ON COLUMN zdm.sync_samples.row_key IS 'Primary key of the row, cut after
 COMMENT ON COLUMN zdm.sync_samples.role IS 'Role that wrote the row';
 COMMENT ON COLUMN zdm.sync_samples.pid IS 'Its process';
 COMMENT ON COLUMN zdm.sync_samples.message IS 'What was the matter, cut after 200 bytes; NULL when you have not the rights of the owner';
+
+CREATE FUNCTION zdm.rename_column(
+        target regclass, column_name name, new_name name, owner text, contract_by date,
+        name text DEFAULT NULL, dry_run boolean DEFAULT false) RETURNS text
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_rename_column';
+CREATE FUNCTION zdm.change_column_type(
+        target regclass, column_name name, new_type text, forward text DEFAULT NULL, reverse text DEFAULT NULL,
+        new_name name DEFAULT NULL, owner text DEFAULT NULL, contract_by date DEFAULT NULL, winner text DEFAULT 'new',
+        on_error text DEFAULT 'fail', name text DEFAULT NULL, dry_run boolean DEFAULT false) RETURNS text
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_change_column_type';
+CREATE FUNCTION zdm.add_column(
+        target regclass, column_name name, data_type text, owner text, contract_by date, fill text DEFAULT NULL,
+        column_default text DEFAULT NULL, not_null boolean DEFAULT false, name text DEFAULT NULL,
+        dry_run boolean DEFAULT false) RETURNS text
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_add_column';
+CREATE FUNCTION zdm.drop_column(
+        target regclass, column_name name, owner text, contract_by date, name text DEFAULT NULL,
+        dry_run boolean DEFAULT false) RETURNS text
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_drop_column';
+CREATE FUNCTION zdm.dependents(
+        target regclass, column_name name, OUT kind text, OUT name text, OUT how text, OUT certain boolean,
+        OUT carried boolean)
+    RETURNS SETOF record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'zdm_dependents';
+
+COMMENT ON FUNCTION zdm.rename_column(regclass, name, name, text, date, text, boolean) IS
+    'Rename a column in three phases: both names are there and kept equal until nobody uses the old one. Starts at commit, returns the name of the migration. Inverse: zdm.abort, zdm.revert.';
+COMMENT ON FUNCTION zdm.change_column_type(regclass, name, text, text, text, name, text, date, text, text, text, boolean) IS
+    'Change the type of a column in three phases: a column of the new type is kept in step with the old one by forward and reverse, and takes its name at the end, or has new_name from the start. Starts at commit, returns the name of the migration. Inverse: zdm.abort, zdm.revert.';
+COMMENT ON FUNCTION zdm.add_column(regclass, name, text, text, date, text, text, boolean, text, boolean) IS
+    'Add a column without rewriting the table. fill is an expression over the row that fills it in rows that leave it NULL, those that are there and those that are written, until zdm.contract; column_default counts from then on, or from the start where there is no fill. Starts at commit, returns the name of the migration. Inverse: zdm.abort, zdm.drop_column.';
+COMMENT ON FUNCTION zdm.drop_column(regclass, name, text, date, text, boolean) IS
+    'Drop a column in two moves: zdm.contract hides it, and it is dropped after the hold. Starts at commit, returns the name of the migration. Inverse: zdm.abort, zdm.revert.';
+COMMENT ON FUNCTION zdm.dependents(regclass, name) IS
+    'What uses a column: indexes, constraints, views, functions, policies, triggers, publications. certain: recorded by PostgreSQL, and not only found in a text; carried: zdm.rename_column and zdm.change_column_type see to it.';
+
+
+DROP FUNCTION zdm.plan_steps(text);
+CREATE FUNCTION zdm.plan_steps(
+        call text, OUT step int, OUT kind text, OUT statement text, OUT lock text, OUT undo text,
+        OUT expected_time interval, OUT basis text, OUT phase text, OUT stage text)
+    RETURNS SETOF record
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_plan_steps';
+COMMENT ON FUNCTION zdm.plan_steps(text) IS
+    'The steps of a call of zdm.add_check, zdm.rename_column and their likes, given as you would run it: statement, lock, what undoes it, phase, and the time that it takes, by reading a sample of the pages now. Starts nothing and changes nothing.';
