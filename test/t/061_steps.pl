@@ -33,9 +33,9 @@ sql($node, q{
 		INSERT INTO zdm.event (job_id, actor, event) VALUES (id, current_user, 'queued');
 		INSERT INTO zdm.recipe (job_id, recipe, definition, settings)
 			VALUES (id, 'test', job, ARRAY['search_path', 'public', 'DateStyle', 'SQL, DMY']);
-		INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, set_clause, filter, wait_ms, expected_ms)
+		INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, set_clause, filter, wait_ms, expected_ms, mapping_id)
 			SELECT id, n, s->>'kind', coalesce(s->>'do', ''), s->>'undo', coalesce(s->>'object', ''), '', s->>'set',
-				s->>'filter', (s->>'ms')::float8, (s->>'expected')::float8
+				s->>'filter', (s->>'ms')::float8, (s->>'expected')::float8, (s->>'mapping')::bigint
 			  FROM jsonb_array_elements(steps) WITH ORDINALITY AS e(s, n);
 		SET LOCAL client_min_messages = warning;
 		PERFORM zdm.resume_job(id);
@@ -92,6 +92,7 @@ sub dump_of
 
 sql($node, q{
 	CREATE ROLE reader;
+	CREATE ROLE worker LOGIN;
 	CREATE SCHEMA app;
 	CREATE SCHEMA elsewhere;
 	CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'});
@@ -375,9 +376,39 @@ sql($node, "SELECT zdm.retry_job($job)");
 state_is($job, 'done', 'backfill, retried');
 is(sql($node, 'SELECT count(new), count(x) FROM fill'), '20000|19990', 'backfill, retried: all rows');
 
+# ---- a mapping: its trigger, the backfill and the verification by it ----
+
+sql($node, q{
+	CREATE TABLE pair (id int PRIMARY KEY, a int);
+	INSERT INTO pair SELECT i, i FROM generate_series(1, 5000) i;
+	ALTER TABLE pair OWNER TO worker});
+$job = make('mapping', "'pair'", q{
+	{"kind": "ddl", "do": "ALTER TABLE public.pair ADD COLUMN b bigint;
+		CREATE TRIGGER \"~zdm_sync_7\" BEFORE INSERT OR UPDATE ON public.pair FOR EACH ROW
+		EXECUTE FUNCTION zdm.sync('7', '1', 'sync', 'old', 'old', 'fail', 'a', 'b', 'a::bigint', 'b::integer', 'search_path', 'pg_catalog')",
+	 "undo": "DROP TRIGGER \"~zdm_sync_7\" ON public.pair; ALTER TABLE public.pair DROP COLUMN b"},
+	{"kind": "backfill", "mapping": 7},
+	{"kind": "verify", "mapping": 7},
+	{"kind": "ddl", "do": "ALTER TABLE public.pair RENAME COLUMN a TO a_old; ALTER TABLE public.pair RENAME COLUMN b TO a;
+		CREATE OR REPLACE TRIGGER \"~zdm_sync_7\" BEFORE INSERT OR UPDATE ON public.pair FOR EACH ROW
+		EXECUTE FUNCTION zdm.sync('7', '1', 'sync', 'new', 'new', 'fail', 'a_old', 'a', 'a_old::bigint', 'a::integer', 'search_path', 'pg_catalog')",
+	 "undo": "ALTER TABLE public.pair RENAME COLUMN a TO b; ALTER TABLE public.pair RENAME COLUMN a_old TO a;
+		CREATE OR REPLACE TRIGGER \"~zdm_sync_7\" BEFORE INSERT OR UPDATE ON public.pair FOR EACH ROW
+		EXECUTE FUNCTION zdm.sync('7', '1', 'sync', 'old', 'old', 'fail', 'a', 'b', 'a::bigint', 'b::integer', 'search_path', 'pg_catalog')"}});
+state_is($job, 'done', 'mapping');
+is(sql($node, q{SELECT tgenabled FROM pg_trigger WHERE tgname = '~zdm_sync_7'}), 'A', 'mapping: its trigger fires always');
+sql($node, 'INSERT INTO pair (id, a) VALUES (0, 100); UPDATE pair SET a = 200 WHERE id = 1; UPDATE pair SET a_old = 300 WHERE id = 2');
+is(sql($node, 'SELECT count(*) FROM pair WHERE a_old IS DISTINCT FROM a'), 0, 'mapping: both columns in step');
+is(sql($node, 'SELECT rows_done, inconsistent, result FROM zdm.verifications WHERE job_id = ' . $job), '5000|0|clean', 'mapping: verified');
+sql($node, "SELECT test.undo($job)");
+cleaned_up($job, 'mapping, undone');
+is(sql($node, q{SELECT string_agg(attname, ' ' ORDER BY attnum), (SELECT sum(a) FROM pair), (SELECT count(*) FROM pg_trigger WHERE tgname = '~zdm_sync_7')
+	  FROM pg_attribute WHERE attrelid = 'pair'::regclass AND attnum > 0 AND NOT attisdropped}),
+	'id a|' . (5000 * 5001 / 2 + 100 + 199 + 298) . '|0', 'mapping, undone: as before, and what was written since');
+
 # ---- sql ----
 
-sql($node, q{CREATE ROLE worker LOGIN; GRANT CREATE, USAGE ON SCHEMA public TO worker; CREATE TABLE gone (n int)});
+sql($node, q{GRANT CREATE, USAGE ON SCHEMA public TO worker; CREATE TABLE gone (n int)});
 $job = make('no target', 'NULL', q{
 	{"kind": "ddl", "do": "CREATE TABLE own (n int); CREATE INDEX own_n ON own (n)", "undo": "DROP TABLE own"},
 	{"kind": "sql", "do": "INSERT INTO own VALUES (1), (2)"},
