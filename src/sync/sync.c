@@ -230,7 +230,7 @@ replace_in_place(Row *row, const ZdmSyncColumn *column, const ZdmSyncValue *valu
 	int			i = column->attno - 1;
 	uint32		offset = 0;
 
-	if (!column->typbyval || value->isnull || row->slot->tts_isnull[i] ||
+	if (!TupleDescAttr(desc, i)->attbyval || value->isnull || row->slot->tts_isnull[i] ||
 		HeapTupleHeaderGetNatts(header) < column->attno)
 		return false;
 	for (int before = 0; before <= i; before++)
@@ -243,7 +243,7 @@ replace_in_place(Row *row, const ZdmSyncColumn *column, const ZdmSyncValue *valu
 		if (before < i)
 			offset = att_addlength_pointer(offset, att->attlen, data + offset);
 	}
-	store_att_byval(data + offset, value->value, column->typlen);
+	store_att_byval(data + offset, value->value, TupleDescAttr(desc, i)->attlen);
 	row->slot->tts_values[i] = value->value;
 	return true;
 }
