@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# "make demo": a backfill of a large table under load, through a crash of the server.
+# "make demo": a backfill of a large table under load, through a crash of the server; then a column is renamed
+# while an old and a new version of the application write (rename.sh).
 #
 # What belongs here: the story, from a throwaway server to the table of results. Nothing is installed
 # into the system's PostgreSQL and nothing is left behind, however it ends. The exit status is nonzero
@@ -14,6 +15,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/lib/stage.sh
 . test/lib/server.sh
 . test/demo/screen.sh
+. test/demo/rename.sh
 
 SCALE=${SCALE:-20}
 RATE=${RATE:-500}
@@ -203,13 +205,11 @@ show_result() {
 	row "load with backfill" "$busy_latency"
 	[ -z "$after_latency" ] || row "after the crash" "$after_latency (caches cold at first)"
 	row "rows wrong" "$wrong"
-	echo
-	say "$SECONDS s in all; the server and its files are removed now"
 }
 
 main() {
 	bootstrap
-	[ -n "${ZDM_STAGE:-}" ] || echo "zdm demo: builds in a temporary folder, takes about two minutes, leaves nothing behind"
+	[ -n "${ZDM_STAGE:-}" ] || echo "zdm demo: builds in a temporary folder, takes about three minutes, leaves nothing behind"
 	stage_enter "$@"
 	stage_build
 	SECONDS=0
@@ -227,8 +227,11 @@ main() {
 	finish_backfill
 	prove
 	show_result
+	rename_story
 	session_end
-	[ "$wrong" = 0 ] && [ "$lost" = 0 ] || die "rows are wrong: this is a bug of zdm"
+	echo
+	say "$SECONDS s in all; the server and its files are removed now"
+	[ "$wrong" = 0 ] && [ "$lost" = 0 ] && [ "$disagreements" = 0 ] || die "rows are wrong: this is a bug of zdm"
 }
 
 main "$@"
