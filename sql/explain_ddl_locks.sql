@@ -132,7 +132,7 @@ BEGIN
         SELECT jsonb_object_agg(name, jsonb_build_array(mode, changed, scanned)) INTO found
           FROM (SELECT b.key AS name, coalesce(max(strength(l.mode)), 1) AS mode,
                        coalesce((SELECT relfilenode::text <> b.value ->> 1 FROM pg_class
-                                  WHERE oid::regclass::text = b.key), false) AS changed,
+                                  WHERE oid = to_regclass(b.key)), false) AS changed,
                        b.value ->> 2 IN ('r', 'm') AND pg_stat_get_xact_tuples_returned((b.value ->> 0)::oid) > (b.value ->> 3)::bigint AS scanned
                   FROM jsonb_each(before) b
                   LEFT JOIN pg_locks l ON l.locktype = 'relation' AND l.pid = pg_backend_pid()
