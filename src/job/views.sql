@@ -348,7 +348,7 @@ GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.validations, zdm.statements, zdm.in
 COMMENT ON VIEW zdm.jobs IS 'One row per job: state, progress, and what holds it back.';
 COMMENT ON COLUMN zdm.jobs.job_id IS 'Id, as the function that started it returned it';
 COMMENT ON COLUMN zdm.jobs.name IS 'Unique name, given or derived from the definition';
-COMMENT ON COLUMN zdm.jobs.kind IS 'What the job does: backfill, verify, validation, index, ddl, recipe, invariant';
+COMMENT ON COLUMN zdm.jobs.kind IS 'What the job does: backfill, verify, validation, index, ddl, recipe, invariant, reverify';
 COMMENT ON COLUMN zdm.jobs.target IS 'Table it works on; for a statement about no table, its kind';
 COMMENT ON COLUMN zdm.jobs.state IS 'queued, running, paused, failed, cancelled or done';
 COMMENT ON COLUMN zdm.jobs.progress IS 'Share of the work that is done, 0 to 1';

@@ -120,6 +120,66 @@ gate_constraints(const ZdmMigration *migration)
 			   " ORDER BY s.step LIMIT 1");
 }
 
+/*
+ * By the last verification that was clean, the plan's own or a repeated one: it
+ * must not be older than two repetitions, and twice as long as it took.
+ */
+#define LAST_VERIFICATION \
+	" FROM zdm.migration m JOIN zdm.mapping p USING (migration_id), LATERAL (" \
+	"  SELECT v.since, v.at FROM (VALUES (m.verified_from, m.verified_at)," \
+	"   ((SELECT coalesce(r.began_at, r.finished_at) FROM zdm.recipe_step r WHERE r.job_id = m.main_job AND r.kind = 'verify'" \
+	"     AND r.state = 'done' ORDER BY r.step DESC LIMIT 1)," \
+	"    (SELECT r.finished_at FROM zdm.recipe_step r WHERE r.job_id = m.main_job AND r.kind = 'verify'" \
+	"     AND r.state = 'done' ORDER BY r.step DESC LIMIT 1))) AS v (since, at)" \
+	"  ORDER BY v.at DESC NULLS LAST LIMIT 1) v" \
+	" WHERE m.migration_id = $1"
+
+static char *
+gate_verification(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT * FROM (SELECT CASE WHEN m.verify_error IS NOT NULL THEN"
+			   "  m.verify_error || ': zdm.inconsistent_rows lists them, zdm.repair() mends them'"
+			   " WHEN v.at IS NULL THEN 'the rows have not been verified'"
+			   " WHEN v.at < clock_timestamp() - interval '2 hours' - 2 * (v.at - v.since) THEN"
+			   "  format('the last verification ended at %s', v.at::timestamptz(0)) END AS reason"
+			   LAST_VERIFICATION ") r WHERE reason IS NOT NULL");
+}
+
+/* What the trigger could not keep in step counts until a verification has come after it. */
+static char *
+gate_sync(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT format('%s rows could not be converted, and %s that were changed could not be carried back, the last at %s:"
+			   " zdm.sync_samples has some; mended, they are verified within the hour', c.errors, c.drift, c.last_at::timestamptz(0))"
+			   " FROM (SELECT p.mapping_id, v.since" LAST_VERIFICATION ") v, zdm.sync_counts(v.mapping_id) c"
+			   " WHERE c.errors + c.drift > 0 AND c.last_at >= coalesce(v.since, '-infinity')");
+}
+
+/* Whoever may write the table runs the mapping's functions. */
+static char *
+gate_rights(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT format('role %s may write the table, and not execute %s, which its mapping uses',"
+			   "  pg_get_userbyid(r.role), r.function::regprocedure)"
+			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
+			   " JOIN pg_trigger t ON t.tgrelid = m.target AND t.tgname = '~zdm_sync_' || p.mapping_id,"
+			   " zdm.sync_missing_rights(m.target, p.mapping_id) r WHERE migration_id = $1 LIMIT 1");
+}
+
+/* A BEFORE trigger that fires after the mapping's may change a row behind it. */
+static char *
+gate_triggers(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT format('trigger %s fires after the one that keeps both columns in step', l)"
+			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
+			   " JOIN pg_trigger t ON t.tgrelid = m.target AND t.tgname = '~zdm_sync_' || p.mapping_id,"
+			   " zdm.sync_later_triggers(m.target, p.mapping_id) l WHERE migration_id = $1 LIMIT 1");
+}
+
 /* One that does not run, or has not for long, says nothing. */
 static char *
 gate_invariants(const ZdmMigration *migration)
@@ -193,6 +253,10 @@ static const GateKind kinds[] = {
 	{"steps", gate_steps},
 	{"backfill", gate_backfill},
 	{"constraints", gate_constraints},
+	{"verification", gate_verification},
+	{"sync", gate_sync},
+	{"rights", gate_rights},
+	{"triggers", gate_triggers},
 	{"invariants", gate_invariants},
 	{"dependents", gate_dependents},
 	{"approval", gate_approval},

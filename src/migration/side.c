@@ -10,6 +10,7 @@
 #include "job/interrupt.h"
 #include "job/queue.h"
 #include "migration/invariant.h"
+#include "migration/reverify.h"
 #include "migration/side.h"
 
 /* Record that a job works for the migration: also what it has told so far. */
@@ -33,6 +34,8 @@ void
 zdm_side_start(const ZdmMigration *migration)
 {
 	zdm_invariant_start_all(migration);
+	if (migration->state == ZDM_MIGRATION_READY)
+		zdm_reverify_start(migration);
 }
 
 /* Ids of those that are not at their end, in the current memory context. */

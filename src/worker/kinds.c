@@ -12,6 +12,7 @@
 #include "ddl/ddl.h"
 #include "index/index.h"
 #include "migration/invariant.h"
+#include "migration/reverify.h"
 #include "recipe/run.h"
 #include "verify/verify.h"
 #include "worker/kinds.h"
@@ -22,6 +23,7 @@ static const ZdmJobKind kinds[] = {
 	{"index", zdm_index_run, zdm_index_clean_up},
 	{"invariant", zdm_invariant_run, NULL},
 	{"recipe", zdm_recipe_run, zdm_recipe_clean_up},
+	{"reverify", zdm_reverify_run, NULL},
 	{"validation", zdm_validation_run, zdm_guard_clean_up},
 	{"verify", zdm_verify_run, NULL}
 };
