@@ -36,12 +36,11 @@ SRCS = \
 	src/backfill/spec.c src/backfill/statement.c src/backfill/stripe_scan.c src/backfill/stripes.c src/backfill/sweep.c \
 	src/backfill/target.c src/backfill/xids.c \
 	src/scan/function_versions.c src/scan/leaves.c src/scan/page_scan.c \
-	src/mapping/require.c \
 	src/violation/violation.c \
-	src/verify/api.c src/verify/leaf.c src/verify/proof.c src/verify/rows.c src/verify/sample.c src/verify/store.c src/verify/verify.c \
-	src/mapping/arguments.c src/mapping/expression.c src/mapping/mapping.c src/mapping/rights.c \
+	src/mapping/arguments.c src/mapping/expression.c src/mapping/mapping.c src/mapping/require.c src/mapping/rights.c \
 	src/sync/activity.c src/sync/api.c src/sync/decide.c src/sync/evaluate.c src/sync/install.c src/sync/program.c \
 	src/sync/statement.c src/sync/sync.c \
+	src/verify/api.c src/verify/leaf.c src/verify/proof.c src/verify/rows.c src/verify/sample.c src/verify/store.c src/verify/verify.c \
 	src/constraint/api.c src/constraint/check.c src/constraint/facts.c src/constraint/fk.c src/constraint/fk_list.c \
 	src/constraint/fk_merge.c src/constraint/fk_pages.c src/constraint/fk_parents.c src/constraint/fk_walk.c \
 	src/constraint/guard.c src/constraint/hierarchy.c src/constraint/keyset.c \

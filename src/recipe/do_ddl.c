@@ -19,13 +19,13 @@
 #include "ddl/statement.h"
 #include "ddl/targets.h"
 #include "mapping/mapping.h"
-#include "recipe/standins.h"
 #include "recipe/retarget.h"
 #include "recipe/steps.h"
 #include "recipe/store.h"
 #include "run/pause.h"
 #include "run/verdict.h"
 #include "storage/sinval.h"
+#include "sync/sync.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -289,7 +289,7 @@ execute_body(ZdmRun *base, void *arg)
 		Node	   *tree = present_statement(these, i)->tree;
 
 		if (is_sync_trigger(tree))
-			zdm_sync_create_trigger((CreateTrigStmt *) tree);
+			(void) zdm_sync_create_trigger((CreateTrigStmt *) tree);
 		else
 			zdm_ddl_execute_tree(tree, these->text);
 		CommandCounterIncrement();

@@ -25,7 +25,6 @@
 #include "recipe/store.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
-#include "verify/store.h"
 #include "verify/verify.h"
 
 /* ---------- the run ---------- */
@@ -187,28 +186,11 @@ validate(ZdmRecipeRun *run, const ZdmStep *step)
 	return accept(run, step, preparation.is_valid ? done : zdm_validation_run(run->base.job));
 }
 
-/* Step: what an earlier step of the same kind has left is not about this one. */
+/* Step: where an earlier backfill of the job has stopped is not about this one. */
 static void
 discard_step(void *arg)
 {
-	Preparation *preparation = arg;
-	int64		job_id = preparation->run->base.job->id;
-
-	if (preparation->step->kind == ZDM_STEP_BACKFILL)
-		zdm_spec_discard(job_id);
-	else
-		zdm_verify_discard(job_id);
-}
-
-/* Begin a step that has tables of its own for its place.  False when the run has ended. */
-static bool
-begin_anew(ZdmRecipeRun *run, ZdmStep *step)
-{
-	Preparation preparation = {.run = run,.step = step};
-
-	if (step->began_at == 0 && !zdm_run_bookkeep(&run->base, discard_step, &preparation))
-		return false;
-	return zdm_recipe_begin(run, step);
+	zdm_spec_discard(((ZdmRecipeRun *) arg)->base.job->id);
 }
 
 static bool
@@ -216,7 +198,9 @@ backfill(ZdmRecipeRun *run, ZdmStep *step)
 {
 	ZdmBackfillSpec spec;
 
-	if (!begin_anew(run, step))
+	if (step->began_at == 0 && !zdm_run_bookkeep(&run->base, discard_step, run))
+		return false;
+	if (!zdm_recipe_begin(run, step))
 		return false;
 	zdm_spec_init(&spec);
 	spec.target = run->base.job->target;
