@@ -13,7 +13,7 @@
 #include "core/args.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "migration/plan_columns.h"
+#include "migration/column_plan.h"
 #include "recipe/preview.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
@@ -105,6 +105,16 @@ describe(const Request *request, ZdmMigrationPlan *plan)
 	plan->subject = psprintf("%s %s.%s", request->kind, RelationGetRelationName(request->rel), request->column);
 }
 
+/* The mapping's id in names that are only shown: what it would probably be. */
+static int64
+likely_id(const Request *request)
+{
+	ZdmRows    *rows = zdm_rows_of("SELECT last_value + is_called::int FROM zdm.mapping_mapping_id_seq",
+								   RelationGetRelid(request->rel), InvalidAttrNumber, NULL);
+
+	return strtoi64(rows->values[0][0], NULL, 10);
+}
+
 /* Start the migration, unless it is there, or show it; returns its name. */
 static char *
 find_or_start(const Request *request, const ZdmMigrationArgs *args)
@@ -114,7 +124,7 @@ find_or_start(const Request *request, const ZdmMigrationArgs *args)
 	char	   *name;
 
 	if (zdm_recipe_previewed())
-		plan = request->plan(request->rel, 0, request->arg);
+		plan = request->plan(request->rel, likely_id(request), request->arg);
 	else
 	{
 		describe(request, &wanted);

@@ -17,7 +17,6 @@ for my $db ('there', 'plain')
 	sql($node, "CREATE DATABASE $db");
 	use_zdm($node, $db);
 	sql($node, "ALTER DATABASE $db SET search_path = s, public");
-	sql($node, q{CREATE FUNCTION zdm.sync() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'}, $db);	# TODO: goes with the stub
 }
 
 sub set_up
