@@ -355,6 +355,9 @@ CREATE TABLE zdm.migration (
     retire_job      bigint REFERENCES zdm.job,
     purge_job       bigint REFERENCES zdm.job,
     verify_job      bigint REFERENCES zdm.job,
+    verified_from   timestamptz,
+    verified_at     timestamptz,
+    verify_error    text,
     last_error      text,
     removes         boolean NOT NULL,
     hold            interval NOT NULL DEFAULT '7 days',
@@ -537,6 +540,9 @@ CREATE FUNCTION zdm.set_migration(
         contract_by date DEFAULT NULL) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_set_migration';
 
+CREATE FUNCTION zdm.set_mapping_on_error(name text, on_error text) RETURNS bigint
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_set_mapping_on_error';
+
 CREATE FUNCTION zdm.assert_migration(name text, phase text DEFAULT 'done') RETURNS void
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'zdm_assert_migration';
 
@@ -569,6 +575,9 @@ COMMENT ON FUNCTION zdm.approve(text) IS
 
 COMMENT ON FUNCTION zdm.set_migration(text, interval, interval, interval, boolean, boolean, text, date) IS
     'Set what a migration is tracked by: hold (between retire and purge), soak (how long invariants must have held), minimum_age (between its start and contract), whether it needs an approval, and by another role than its creator, owner, contract_by. NULL keeps a value.';
+
+COMMENT ON FUNCTION zdm.set_mapping_on_error(text, text) IS
+    'Say what becomes of a row that the mapping of a migration cannot convert: fail (the statement fails that writes it) or null (the new column becomes NULL, which is counted and closes the gate). The trigger is made anew by a job, whose id is returned; NULL when there is nothing to do. It is its own inverse.';
 
 COMMENT ON FUNCTION zdm.assert_migration(text, text) IS
     'Raises an error unless the migration has reached the phase: expand, migrate, contract, done; or aborted. Never waits.';
@@ -666,6 +675,12 @@ COMMENT ON COLUMN zdm.migration.retire_job IS 'Job that retires the old shape';
 COMMENT ON COLUMN zdm.migration.purge_job IS 'Job that drops it';
 
 COMMENT ON COLUMN zdm.migration.verify_job IS 'Job that compares both shapes again and again';
+
+COMMENT ON COLUMN zdm.migration.verified_from IS 'When the last repeated verification began that was clean';
+
+COMMENT ON COLUMN zdm.migration.verified_at IS 'When it ended';
+
+COMMENT ON COLUMN zdm.migration.verify_error IS 'What the last repeated verification has found, NULL for nothing';
 
 COMMENT ON COLUMN zdm.migration.last_error IS 'Why undoing has failed, NULL when it has not';
 
@@ -1292,7 +1307,7 @@ SELECT e.event_id,
 GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.validations, zdm.statements, zdm.indexes, zdm.steps, zdm.quarantine,
     zdm.events, zdm.workers TO PUBLIC;
 
-COMMENT ON COLUMN zdm.jobs.kind IS 'What the job does: backfill, verify, validation, index, ddl, recipe, invariant';
+COMMENT ON COLUMN zdm.jobs.kind IS 'What the job does: backfill, verify, validation, index, ddl, recipe, invariant, reverify';
 
 COMMENT ON COLUMN zdm.jobs.rows_done IS 'Rows changed so far; of a verification or validation, rows looked at';
 
