@@ -129,5 +129,17 @@ ok(poll($node, "SET ROLE viewer; SELECT bool_or(waiting_for LIKE '%$prepared') F
 sql($node, "ROLLBACK PREPARED 'forgotten'");
 wait_done($node, $job, 'a viewer');
 
+# to the owner of the table, of sessions of others not more than pg_stat_activity shows
+sql($node, q{CREATE ROLE owner LOGIN; GRANT USAGE ON SCHEMA zdm TO owner; GRANT CREATE ON SCHEMA public TO owner;
+	CREATE TABLE owned (a int); ALTER TABLE owned OWNER TO owner});
+$old = session($node);
+$old->query("SET application_name = 'secret'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM other;");
+$job = start("zdm.create_index('CREATE INDEX owned_a ON owned (a)')");
+waits_for($job, 'an older snapshot .*: process \d+ \(secret\)$', 'a stranger');
+is(sql($node, "SET ROLE owner; SELECT application_name, state IS NULL, transaction_age IS NULL, query !~ 'other' FROM zdm.blockers WHERE job_id = $job"),
+	'secret|t|t|t', 'the owner sees who it is, and not what it does');
+$old->quit;
+wait_done($node, $job, 'a stranger');
+
 $node->stop;
 done_testing();
