@@ -19,6 +19,11 @@ $standby->start;
 
 make_table($primary, 't', 20_000);
 make_table($primary, 'small', 1000);
+sql($primary, q{
+	CREATE INDEX small_n ON small (n);
+	ALTER TABLE small ADD CONSTRAINT small_positive CHECK (n >= 0) NOT VALID;
+	CREATE TABLE keyless (id int);
+});
 my $finished = start_job($primary, 'small');
 wait_done($primary, $finished, 'primary');
 my $job = start_job($primary, 't', rate => 3000);
@@ -31,7 +36,7 @@ $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 is(job($standby, $finished, 'state'), 'done', 'standby: a job that is done is shown');
 is(job($standby, $job, 'state'), 'running', 'standby: a running job is shown');
 cmp_ok(job($standby, $job, 'rows_done'), '>=', 1000, 'standby: its progress is shown');
-for my $view (qw(jobs backfills quarantine events workers))
+for my $view (qw(jobs backfills quarantine events workers validations violations steps indexes statements blockers))
 {
 	is(sqlstate($standby, "SELECT * FROM zdm.$view"), '00000', "standby: zdm.$view can be read");
 }
@@ -46,7 +51,20 @@ for my $call (
 	"zdm.resume_job($job)",
 	"zdm.cancel_job($job)",
 	"zdm.retry_job($job)",
-	"zdm.set_throttle($job, duty => 0.5)")
+	"zdm.set_throttle($job, duty => 0.5)",
+	q{zdm.add_check('small', 'n >= 0')},
+	q{zdm.add_foreign_key('small', '{n}', 't')},
+	q{zdm.set_not_null('small', 'new')},
+	q{zdm.add_unique('small', '{src}')},
+	q{zdm.add_primary_key('keyless', '{id}')},
+	q{zdm.drop_constraint('small', 'small_positive')},
+	q{zdm.drop_not_null('small', 'src')},
+	q{zdm.validate_constraint('small', 'small_positive')},
+	q{zdm.validate_constraint('small', 'small_positive', 'native')},
+	q{zdm.create_index('CREATE INDEX ON small (src)')},
+	q{zdm.reindex('small_n')},
+	q{zdm.drop_index('small_n')},
+	q{zdm.execute_ddl('ALTER TABLE small ADD COLUMN more int')})
 {
 	my ($out, $err) = try_sql($standby, "SELECT $call");
 	my ($function) = $call =~ /^(zdm\.\w+)/;
@@ -55,6 +73,17 @@ for my $call (
 	like($err, qr/HINT: .*primary/, "standby: $function() says where to call it");
 }
 is(job($standby, $job, 'state'), 'running', 'standby: nothing has changed');
+
+for my $query (
+	q{zdm.estimate_backfill('t', 'new = lower(src)')},
+	q{zdm.plan_steps($$ SELECT zdm.set_not_null('small', 'new') $$)},
+	q{zdm.plan_constraint('small', 'small_positive')},
+	q{zdm.explain_ddl('ALTER TABLE small ADD COLUMN more int')})
+{
+	my ($function) = $query =~ /^(zdm\.\w+)/;
+
+	is(sqlstate($standby, "SELECT * FROM $query"), '00000', "standby: $function() only tells something, and does");
+}
 
 # ---- promotion ----
 
