@@ -63,7 +63,7 @@ SELECT j.job_id,
               min(s.kind) FILTER (WHERE s.is_current) AS kind,
               min(s.wait_ms) FILTER (WHERE s.is_current) AS wait_ms,
               min(s.began_at) FILTER (WHERE s.is_current) AS began_at
-         FROM (SELECT e.*,
+         FROM (SELECT e.state, e.kind, e.wait_ms, e.began_at,
                       e.step = min(e.step) FILTER (WHERE e.state <> 'done') OVER () AS is_current,
                       greatest(coalesce(e.expected_ms, CASE e.kind WHEN 'ddl' THEN 0 ELSE 1000 END), e.wait_ms, 50) AS work
                  FROM zdm.recipe_step e WHERE e.job_id = j.job_id) s) r
@@ -129,7 +129,7 @@ SELECT j.job_id,
 CREATE VIEW zdm.validations WITH (security_barrier) AS
 SELECT j.job_id,
        j.name,
-       pg_catalog.format('%I.%I', j.target_schema, j.target_name) AS target,
+       pg_catalog.format('%I.%I', coalesce(d.target_schema, j.target_schema), coalesce(d.target_name, j.target_name)) AS target,
        d.constraint_name,
        d.constraint_type,
        d.definition,
@@ -168,7 +168,8 @@ SELECT s.job_id,
        s.lock,
        s.undo,
        s.finished_at,
-       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time
+       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time,
+       pg_catalog.format('%I.%I', coalesce(s.target_schema, j.target_schema), coalesce(s.target_name, j.target_name)) AS target
   FROM zdm.recipe_step s
   JOIN zdm.recipe r USING (job_id)
   JOIN zdm.job j USING (job_id)
@@ -365,6 +366,7 @@ COMMENT ON COLUMN zdm.steps.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.steps.undo IS 'What undoes it when the job is cancelled';
 COMMENT ON COLUMN zdm.steps.finished_at IS 'When it was done or undone';
 COMMENT ON COLUMN zdm.steps.expected_time IS 'How long it was expected to take, by the size of the table and a sample of its pages read at submit, without the wait for locks; 0 for a change of the catalogs, NULL when it is not known';
+COMMENT ON COLUMN zdm.steps.target IS 'Table that it is about';
 COMMENT ON VIEW zdm.statements IS 'One row per statement of zdm.execute_ddl.';
 COMMENT ON COLUMN zdm.statements.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.statements.name IS 'Name of the job';

@@ -50,6 +50,16 @@ typedef struct ZdmStep
 	TimestampTz began_at;		/* as loaded: when it began, 0: not begun; not
 								 * of every kind */
 	double		expected_ms;	/* negative: not known */
+
+	/*
+	 * The relation that it is about, when that is another one than the job's.
+	 * target_name is NULL otherwise.  target is invalid when it is gone.
+	 */
+	Oid			target;
+	char	   *target_schema;
+	char	   *target_name;	/* as the statement calls it */
+	bool		is_below;		/* as loaded: it was a partition or child of
+								 * the job's when the step was stored */
 } ZdmStep;
 
 typedef struct ZdmRecipe

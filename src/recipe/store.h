@@ -15,6 +15,8 @@ extern const char *zdm_recipe_phase_name(ZdmPhase phase);
 extern void zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe);
 extern ZdmRecipe *zdm_recipe_load(int64 job_id);
 extern List *zdm_recipe_objects(Oid target);
+extern void zdm_recipe_insert(int64 job_id, int number, const List *steps);
+extern void zdm_recipe_find_targets(int64 job_id);
 extern void zdm_recipe_set_state(int64 job_id, const ZdmStep *step, const char *state);
 extern void zdm_recipe_set_began(int64 job_id, ZdmStep *step);
 

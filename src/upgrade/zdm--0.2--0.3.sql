@@ -267,7 +267,7 @@ SELECT j.job_id,
               min(s.kind) FILTER (WHERE s.is_current) AS kind,
               min(s.wait_ms) FILTER (WHERE s.is_current) AS wait_ms,
               min(s.began_at) FILTER (WHERE s.is_current) AS began_at
-         FROM (SELECT e.*,
+         FROM (SELECT e.state, e.kind, e.wait_ms, e.began_at,
                       e.step = min(e.step) FILTER (WHERE e.state <> 'done') OVER () AS is_current,
                       greatest(coalesce(e.expected_ms, CASE e.kind WHEN 'ddl' THEN 0 ELSE 1000 END), e.wait_ms, 50) AS work
                  FROM zdm.recipe_step e WHERE e.job_id = j.job_id) s) r
@@ -541,3 +541,66 @@ COMMENT ON COLUMN zdm.sync_samples.row_key IS 'Primary key of the row, cut after
 COMMENT ON COLUMN zdm.sync_samples.role IS 'Role that wrote the row';
 COMMENT ON COLUMN zdm.sync_samples.pid IS 'Its process';
 COMMENT ON COLUMN zdm.sync_samples.message IS 'What was the matter, cut after 200 bytes; NULL when you have not the rights of the owner';
+
+-- steps and validations about partitions and children
+ALTER TABLE zdm.recipe_step ADD COLUMN target oid, ADD COLUMN target_schema text, ADD COLUMN target_name text,
+    ADD COLUMN target_in text, ADD COLUMN is_below boolean;
+ALTER TABLE zdm.validation ADD COLUMN target oid, ADD COLUMN target_schema text, ADD COLUMN target_name text;
+CREATE OR REPLACE VIEW zdm.validations WITH (security_barrier) AS
+SELECT j.job_id,
+       j.name,
+       pg_catalog.format('%I.%I', coalesce(d.target_schema, j.target_schema), coalesce(d.target_name, j.target_name)) AS target,
+       d.constraint_name,
+       d.constraint_type,
+       d.definition,
+       j.state,
+       coalesce(c.method, d.method) AS method,
+       c.method_reason,
+       c.phase,
+       c.done + c.leaf_done AS units_done,
+       greatest(c.total, c.done + c.leaf_total) AS units_total,
+       c.rows_done,
+       c.violations,
+       c.chunks,
+       c.restarts,
+       c.retries,
+       pg_catalog.make_interval(secs => c.work_ms / 1000.0) AS work_time,
+       pg_catalog.make_interval(secs => c.longest_ms / 1000.0) AS longest_chunk,
+       j.started_at,
+       j.finished_at
+  FROM zdm.job j
+  JOIN zdm.validation d USING (job_id)
+  JOIN zdm.validation_cursor c USING (job_id)
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+
+CREATE OR REPLACE VIEW zdm.steps WITH (security_barrier) AS
+SELECT s.job_id,
+       j.name,
+       r.recipe,
+       s.step,
+       s.kind,
+       CASE WHEN s.state <> 'pending' THEN s.state
+            WHEN j.state IN ('running', 'failed', 'paused', 'cancelled')
+                 AND NOT EXISTS (SELECT FROM zdm.recipe_step e
+                                  WHERE e.job_id = s.job_id AND e.step < s.step AND e.state <> 'done') THEN j.state
+            ELSE s.state END AS state,
+       s.statement,
+       s.lock,
+       s.undo,
+       s.finished_at,
+       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time,
+       pg_catalog.format('%I.%I', coalesce(s.target_schema, j.target_schema), coalesce(s.target_name, j.target_name)) AS target
+  FROM zdm.recipe_step s
+  JOIN zdm.recipe r USING (job_id)
+  JOIN zdm.job j USING (job_id)
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+
+COMMENT ON COLUMN zdm.steps.target IS 'Table that it is about';
+COMMENT ON COLUMN zdm.recipe_step.target IS 'OID of the relation that it is about, when that is not the one of the job; 0 when it is gone';
+COMMENT ON COLUMN zdm.recipe_step.target_schema IS 'Its schema';
+COMMENT ON COLUMN zdm.recipe_step.target_name IS 'Its name when the step was made';
+COMMENT ON COLUMN zdm.recipe_step.target_in IS 'Cluster and database in which the OID has a meaning';
+COMMENT ON COLUMN zdm.recipe_step.is_below IS 'Whether it is a partition or child of the table of the job';
+COMMENT ON COLUMN zdm.validation.target IS 'OID of the table, when a step of a recipe is about another one than its job';
+COMMENT ON COLUMN zdm.validation.target_schema IS 'Its schema';
+COMMENT ON COLUMN zdm.validation.target_name IS 'Its name';
