@@ -47,9 +47,11 @@ SRCS = \
 	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/plan.c \
 	src/constraint/report.c src/constraint/sample.c \
 	src/constraint/step.c src/constraint/store.c src/constraint/target.c src/constraint/validation.c \
-	src/recipe/do_ddl.c src/recipe/do_sql.c src/recipe/expression.c src/recipe/foreign_key.c src/recipe/holds.c src/recipe/plan.c src/recipe/preview.c src/recipe/retarget.c src/recipe/run.c src/recipe/stage.c src/recipe/store.c \
+	src/recipe/below.c src/recipe/do_ddl.c src/recipe/do_sql.c src/recipe/expression.c src/recipe/foreign_key.c src/recipe/holds.c \
+	src/recipe/place.c src/recipe/plan.c src/recipe/preview.c src/recipe/retarget.c src/recipe/run.c \
+	src/recipe/stage.c src/recipe/step.c src/recipe/store.c \
 	src/explain/api.c src/explain/catalog.c src/explain/columns.c src/explain/constraints.c \
-	src/explain/destructive.c src/explain/domains.c src/explain/facts.c src/explain/indexes.c src/explain/named_columns.c src/explain/other.c \
+	src/explain/destructive.c src/explain/domains.c src/explain/facts.c src/explain/foreign_keys.c src/explain/indexes.c src/explain/named_columns.c src/explain/other.c \
 	src/explain/partitions.c src/explain/rename.c src/explain/rights.c src/explain/table.c src/explain/types.c \
 	src/index/api.c src/index/check.c src/index/create.c src/index/definition.c src/index/duplicates.c src/index/index.c \
 	src/index/mark.c src/index/partitions.c src/index/progress.c src/index/rebuild.c src/index/steps.c \

@@ -167,6 +167,8 @@ zdm_catalog_begin(ZdmCatalogScope *scope)
 	(void) set_config_option("max_parallel_workers_per_gather", "0",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
+	/* to compile them takes longer than to run them */
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	/* SPI wants an outer snapshot, which a worker has not got */
 	scope->pushed_snapshot = !ActiveSnapshotSet();
 	if (scope->pushed_snapshot)

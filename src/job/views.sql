@@ -146,7 +146,7 @@ SELECT j.job_id,
               min(s.kind) FILTER (WHERE s.is_current) AS kind,
               min(s.wait_ms) FILTER (WHERE s.is_current) AS wait_ms,
               min(s.began_at) FILTER (WHERE s.is_current) AS began_at
-         FROM (SELECT e.*,
+         FROM (SELECT e.state, e.kind, e.wait_ms, e.began_at,
                       e.step = min(e.step) FILTER (WHERE e.state <> 'done') OVER () AS is_current,
                       greatest(coalesce(e.expected_ms, CASE e.kind WHEN 'ddl' THEN 0 ELSE 1000 END), e.wait_ms, 50) AS work
                  FROM zdm.recipe_step e WHERE e.job_id = j.job_id) s) r
@@ -212,7 +212,7 @@ SELECT j.job_id,
 CREATE VIEW zdm.validations WITH (security_barrier) AS
 SELECT j.job_id,
        j.name,
-       pg_catalog.format('%I.%I', j.target_schema, j.target_name) AS target,
+       pg_catalog.format('%I.%I', coalesce(d.target_schema, j.target_schema), coalesce(d.target_name, j.target_name)) AS target,
        d.constraint_name,
        d.constraint_type,
        d.definition,
@@ -254,7 +254,8 @@ SELECT s.job_id,
        pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time,
        m.name AS migration,
        s.phase,
-       CASE s.job_id WHEN m.main_job THEN 'main' WHEN m.retire_job THEN 'retire' WHEN m.purge_job THEN 'purge' END AS stage
+       CASE s.job_id WHEN m.main_job THEN 'main' WHEN m.retire_job THEN 'retire' WHEN m.purge_job THEN 'purge' END AS stage,
+       pg_catalog.format('%I.%I', coalesce(s.target_schema, j.target_schema), coalesce(s.target_name, j.target_name)) AS target
   FROM zdm.recipe_step s
   JOIN zdm.recipe r USING (job_id)
   JOIN zdm.job j USING (job_id)
@@ -439,6 +440,7 @@ COMMENT ON COLUMN zdm.steps.migration IS 'Name of the migration, NULL for none';
 COMMENT ON COLUMN zdm.steps.phase IS 'Phase of the migration: expand, migrate or contract';
 COMMENT ON COLUMN zdm.steps.stage IS 'Which of its jobs does it: main, retire or purge';
 
+COMMENT ON COLUMN zdm.steps.target IS 'Table that it is about';
 COMMENT ON VIEW zdm.statements IS 'One row per statement of zdm.execute_ddl.';
 COMMENT ON COLUMN zdm.statements.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.statements.name IS 'Name of the job';

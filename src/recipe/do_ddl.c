@@ -6,6 +6,9 @@
  * Several statements of one step are one to the application: their locks are
  * taken together, the strongest on each relation, and given back together.  A
  * later one may refer to what an earlier one makes.
+ *
+ * A step that is one ALTER TABLE may turn out under its locks to need others
+ * before it (below.c), which are then done first.
  */
 #include "postgres.h"
 
@@ -18,9 +21,11 @@
 #include "ddl/lock.h"
 #include "ddl/statement.h"
 #include "ddl/targets.h"
+#include "constraint/facts.h"
 #include "mapping/mapping.h"
+#include "recipe/below.h"
 #include "recipe/retarget.h"
-#include "recipe/steps.h"
+#include "recipe/running.h"
 #include "recipe/store.h"
 #include "run/pause.h"
 #include "run/verdict.h"
@@ -29,6 +34,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* before trying again with other locks than those that were thought of */
@@ -37,16 +43,18 @@
 typedef struct StepStatements
 {
 	ZdmRecipeRun *run;
-	const ZdmStep *step;
+	ZdmStep    *step;
+	bool		undoes;
 	const char *text;
-	const char *state;			/* of the step, once they have run */
 	List	   *statements;		/* of ZdmStatement, as planned */
 	List	   *relations;		/* of ZdmNamedRelation: what they are about */
-	List	   *targets;		/* of ZdmLockTarget, in run_mcxt */
+	List	   *targets;		/* of ZdmLockTarget, in step_mcxt */
 	uint64		targets_as_of;	/* count of invalidations before they were
 								 * found */
 	bool		unknown;		/* one of them may lock what we cannot tell */
 	bool		harmless;		/* all of them are */
+	int			wanted;			/* steps that were added, and come first */
+	int			kept;			/* ... and are done */
 } StepStatements;
 
 /* ---------- what is locked ---------- */
@@ -218,35 +226,99 @@ target_owner(Oid target)
 	return owner;
 }
 
-/* Is the job's target there, and still its own? */
+/*
+ * Is the step's relation there, and below the table if it was, and does it
+ * belong to whom the job runs as?  That of another table is not asked for.
+ */
 static ZdmVerdict
-check_target(const ZdmRun *base)
+check_target(const StepStatements *these)
 {
+	const ZdmRun *base = &these->run->base;
+	const ZdmStep *step = these->step;
+	Oid			target = zdm_place_target(these->run, step);
 	Oid			owner;
 
-	if (!OidIsValid(base->job->target))
-		return ZDM_DONE;
-	owner = target_owner(base->job->target);
+	if (!OidIsValid(target))
+		return step->target_name ? ZDM_GONE : ZDM_DONE;
+	owner = target_owner(target);
 	if (!OidIsValid(owner))
 		return ZDM_GONE;
-	return owner == base->owner || base->job->as_caller ? ZDM_DONE : ZDM_OTHER_OWNER;
+	if (owner != base->owner && !base->job->as_caller && (step->target_name == NULL || step->is_below))
+		return ZDM_OTHER_OWNER;
+	return !these->undoes && zdm_place_has_left(these->run, step) ? ZDM_GONE : ZDM_DONE;
+}
+
+/* ---------- what must come before ---------- */
+
+/* The tree, when there is one statement and it is ALTER TABLE; otherwise NULL. */
+static AlterTableStmt *
+single_alter_table(const StepStatements *these)
+{
+	Node	   *tree;
+
+	if (list_length(these->statements) != 1)
+		return NULL;
+	tree = present_statement(these, 0)->tree;
+	return IsA(tree, AlterTableStmt) ? (AlterTableStmt *) tree : NULL;
+}
+
+/*
+ * Add the steps without which this one cannot run.  True when there are such:
+ * they come first.
+ */
+static bool
+add_wanted(StepStatements *these)
+{
+	const ZdmRecipeRun *run = these->run;
+	const AlterTableStmt *tree = single_alter_table(these);
+	List	   *wanted;
+
+	if (these->undoes || tree == NULL)
+		return false;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	wanted = zdm_below_wanted(run->recipe, zdm_place_target(run, these->step), these->step, tree);
+	PopActiveSnapshot();
+	if (wanted != NIL)
+		zdm_recipe_insert(run->base.job->id, these->step->number, wanted);
+	these->wanted = list_length(wanted);
+	return wanted != NIL;
+}
+
+/* Note what is to be given back when the step is undone. */
+static void
+add_kept(StepStatements *these)
+{
+	const ZdmRecipeRun *run = these->run;
+	Oid			target = zdm_place_target(run, these->step);
+	List	   *kept;
+
+	these->kept = 0;
+	if (these->undoes || !OidIsValid(target))
+		return;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kept = zdm_below_kept(run->recipe, target, these->step);
+	PopActiveSnapshot();
+	if (kept != NIL)
+		zdm_recipe_insert(run->base.job->id, these->step->number, kept);
+	these->kept = list_length(kept);
 }
 
 static ZdmVerdict
 find_targets_body(ZdmRun *base, void *arg)
 {
 	StepStatements *these = arg;
-	ZdmVerdict	verdict = check_target(base);
+	ZdmVerdict	verdict = check_target(these);
 	List	   *targets;
 	MemoryContext old;
 
-	if (verdict != ZDM_DONE)
+	these->wanted = 0;
+	if (verdict != ZDM_DONE || add_wanted(these))
 		return verdict;
 	these->targets_as_of = SharedInvalidMessageCounter;
 	targets = all_targets(these);
 	list_free_deep(these->targets);
 	these->targets = NIL;
-	old = MemoryContextSwitchTo(base->run_mcxt);
+	old = MemoryContextSwitchTo(these->run->step_mcxt);
 	add_targets(&these->targets, targets);
 	MemoryContextSwitchTo(old);
 	return ZDM_DONE;
@@ -277,13 +349,23 @@ is_sync_trigger(const Node *stmt)
 		strcmp(strVal(lsecond(trigger->funcname)), ZDM_SYNC_FUNCTION) == 0;
 }
 
-static ZdmVerdict
-execute_body(ZdmRun *base, void *arg)
+/* Has somebody made the constraint one of the table above?  Then it is theirs. */
+static bool
+is_theirs(const StepStatements *these)
 {
-	StepStatements *these = arg;
+	const AlterTableStmt *tree = single_alter_table(these);
+	const AlterTableCmd *cmd = tree ? linitial_node(AlterTableCmd, tree->cmds) : NULL;
+	ZdmConstraint *constraint;
 
-	if (check_target(base) == ZDM_GONE || targets_have_changed(these))
-		return ZDM_GONE;
+	if (!these->undoes || these->step->target_name == NULL || cmd == NULL || cmd->subtype != AT_DropConstraint)
+		return false;
+	constraint = zdm_constraint_load(these->step->target, cmd->name);
+	return constraint && OidIsValid(constraint->parent);
+}
+
+static void
+execute_all(const StepStatements *these)
+{
 	for (int i = 0; i < list_length(these->statements); i++)
 	{
 		Node	   *tree = present_statement(these, i)->tree;
@@ -294,7 +376,23 @@ execute_body(ZdmRun *base, void *arg)
 			zdm_ddl_execute_tree(tree, these->text);
 		CommandCounterIncrement();
 	}
-	zdm_recipe_set_state(base->job->id, these->step, these->state);
+}
+
+static ZdmVerdict
+execute_body(ZdmRun *base, void *arg)
+{
+	StepStatements *these = arg;
+	ZdmStep		step = *these->step;
+
+	if (check_target(these) == ZDM_GONE || targets_have_changed(these))
+		return ZDM_GONE;
+	if (add_wanted(these))
+		return ZDM_DONE;
+	add_kept(these);
+	if (!is_theirs(these))
+		execute_all(these);
+	step.number += these->kept;
+	zdm_recipe_set_state(base->job->id, &step, these->undoes ? "undone" : "done");
 	return ZDM_DONE;
 }
 
@@ -310,65 +408,106 @@ execute_locked(StepStatements *these, ZdmError **error)
 	return zdm_ddl_locked_with(&these->run->base, &options, these->targets, execute_body, these, error);
 }
 
-/* What the statements call the job's table. */
-static List *
-relations_of(const ZdmRecipeRun *run)
+static void
+add_relation(List **relations, Oid relid, const char *schema, const char *name)
 {
-	const ZdmJob *job = run->base.job;
-	ZdmNamedRelation *relation;
+	ZdmNamedRelation *relation = palloc(sizeof(ZdmNamedRelation));
 
-	if (!OidIsValid(job->target))
-		return NIL;
-	relation = palloc(sizeof(ZdmNamedRelation));
-	relation->relid = job->target;
-	relation->schema = run->recipe->target_name ? run->recipe->target_schema : job->target_schema;
-	relation->name = run->recipe->target_name ? run->recipe->target_name : job->target_name;
-	return list_make1(relation);
+	relation->relid = relid;
+	relation->schema = schema;
+	relation->name = name;
+	*relations = lappend(*relations, relation);
 }
 
-/* After ZDM_GONE.  False when the run has ended. */
-static bool
-may_look_again(ZdmRun *base)
+/* What the statements call the relations that the step is about. */
+static List *
+relations_of(const ZdmRecipeRun *run, const ZdmStep *step)
 {
-	if (OidIsValid(base->job->target) && zdm_run_target_is_gone(base))
+	const ZdmJob *job = run->base.job;
+	const ZdmRecipe *recipe = run->recipe;
+	List	   *relations = NIL;
+
+	if (step->target_name && OidIsValid(step->target))
+		add_relation(&relations, step->target, step->target_schema, step->target_name);
+	if (OidIsValid(job->target) && recipe->target_name)
+		add_relation(&relations, job->target, recipe->target_schema, recipe->target_name);
+	else if (OidIsValid(job->target))
+		add_relation(&relations, job->target, job->target_schema, job->target_name);
+	return relations;
+}
+
+/* After ZDM_GONE: the relation may be gone, or called something else now.  False when the run has ended. */
+static bool
+may_look_again(StepStatements *these, bool *left_out)
+{
+	ZdmRun	   *base = &these->run->base;
+	ZdmPlace	place;
+
+	if (these->step->target_name == NULL)
+		return !(OidIsValid(base->job->target) && zdm_run_target_is_gone(base)) &&
+			zdm_pause(base, CHANGED_PAUSE_MS);
+	if (!zdm_place_look(these->run, these->step, &place))
 		return false;
+	*left_out = these->undoes ? place.gone : place.left;
+	if (*left_out)
+		return zdm_place_leave_out(these->run, these->step, these->undoes ? "undone" : "done");
 	return zdm_pause(base, CHANGED_PAUSE_MS);
 }
 
 /*
- * Run the statements of text, which are about the step, until they have run,
- * and note the state that the step has then.  False when the run has ended.
+ * Try until they have run, the step has been left out, or other steps have
+ * been added before it.  False when the run has ended.
  */
-bool
-zdm_recipe_do_ddl(ZdmRecipeRun *run, const ZdmStep *step, const char *text, const char *state)
+static bool
+try_statements(StepStatements *these)
 {
-	StepStatements these = {.run = run,.step = step};
-	ZdmRun	   *base = &run->base;
+	ZdmRun	   *base = &these->run->base;
+	bool		left_out = false;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
-	these.text = text;
-
-	these.state = state;
-	MemoryContextSwitchTo(base->run_mcxt);
-	these.statements = zdm_statement_parse_list(text);
-	these.relations = relations_of(run);
-	base->activity = text;
-
-	for (;;)
+	while (!left_out)
 	{
-		verdict = zdm_txn(base, 0, find_targets_body, &these, &error);
+		verdict = zdm_txn(base, 0, find_targets_body, these, &error);
+		if (verdict == ZDM_DONE && these->wanted == 0)
+			verdict = execute_locked(these, &error);
 		if (verdict == ZDM_DONE)
-			verdict = execute_locked(&these, &error);
-		if (verdict == ZDM_DONE)
-			break;
+			return true;
 		if (base->ended)
 			return false;
-		if (verdict == ZDM_GONE ? !may_look_again(base) :
-			!zdm_verdict_try_again(base, base->job->target, verdict, error))
+		if (verdict == ZDM_GONE ? !may_look_again(these, &left_out) :
+			!zdm_verdict_try_again(base, zdm_place_target(these->run, these->step), verdict, error))
 			return false;
 	}
+	return true;
+}
+
+/*
+ * Run a step's statements, or those that undo it.  False when the run has
+ * ended; otherwise the recipe may have been loaded again.
+ */
+bool
+zdm_recipe_do_ddl(ZdmRecipeRun *run, ZdmStep *step, bool undoes)
+{
+	StepStatements these = {.run = run,.step = step,.undoes = undoes};
+	ZdmRun	   *base = &run->base;
+
+	these.text = undoes ? step->undo : step->statement;
+	base->activity = these.text;
+	MemoryContextReset(run->step_mcxt);
+	MemoryContextSwitchTo(run->step_mcxt);
+	these.statements = zdm_statement_parse_list(these.text);
+	these.relations = relations_of(run, step);
+	MemoryContextSwitchTo(base->run_mcxt);
+	if (!try_statements(&these))
+		return false;
 	zdm_run_progressed(base);
 	zdm_say_progress(base);
+	if (these.wanted > 0)
+		zdm_note_event(base, "steps added",
+					   psprintf("%d, for partitions that have no such foreign key", these.wanted));
+	if (these.wanted > 0 || these.kept > 0)
+		return !base->ended && zdm_recipe_load_again(run);
+	step->done = !undoes;
 	return true;
 }

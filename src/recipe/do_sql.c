@@ -24,7 +24,7 @@
 #include "job/queue.h"
 #include "parser/parser.h"
 #include "recipe/stage.h"
-#include "recipe/steps.h"
+#include "recipe/running.h"
 #include "recipe/store.h"
 #include "run/pause.h"
 #include "run/verdict.h"
@@ -79,13 +79,14 @@ sql_body(ZdmRun *base, void *arg)
 }
 
 /*
- * Run statements of the user until they have run, and note the state that the
- * step has then.  False when the run has ended.
+ * Run a step's statements, or those that undo it, which are the user's, until
+ * they have run.  False when the run has ended.
  */
 bool
-zdm_recipe_do_sql(ZdmRecipeRun *run, const ZdmStep *step, const char *text, const char *state)
+zdm_recipe_do_sql(ZdmRecipeRun *run, ZdmStep *step, bool undoes)
 {
 	ZdmRun	   *base = &run->base;
+	const char *text = undoes ? step->undo : step->statement;
 	StepText	these;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
@@ -94,7 +95,7 @@ zdm_recipe_do_sql(ZdmRecipeRun *run, const ZdmStep *step, const char *text, cons
 	these.step = step;
 	these.text = text;
 
-	these.state = state;
+	these.state = undoes ? "undone" : "done";
 	(void) count_statements(text, &ddl);
 	these.lock_timeout_ms = ddl > 0 ? Min(zdm_lock_timeout, LOCK_TIMEOUT_MS) : LOCK_TIMEOUT_MS;
 	base->activity = text;
@@ -107,6 +108,7 @@ zdm_recipe_do_sql(ZdmRecipeRun *run, const ZdmStep *step, const char *text, cons
 	}
 	zdm_run_progressed(base);
 	zdm_say_progress(base);
+	step->done = !undoes;
 	return true;
 }
 

@@ -52,13 +52,14 @@ typedef struct ZdmStep
 	double		expected_ms;	/* negative: not known */
 
 	/*
-	 * The relation that it is about, when that is another one than the job's:
-	 * a partition or a child.  target_name is NULL otherwise.  target is
-	 * invalid when it is gone.
+	 * The relation that it is about, when that is another one than the job's.
+	 * target_name is NULL otherwise.  target is invalid when it is gone.
 	 */
 	Oid			target;
 	char	   *target_schema;
-	char	   *target_name;
+	char	   *target_name;	/* as the statement calls it */
+	bool		is_below;		/* as loaded: it was a partition or child of
+								 * the job's when the step was stored */
 } ZdmStep;
 
 typedef struct ZdmRecipe

@@ -27,6 +27,11 @@ CREATE TABLE zdm.recipe_step (
     filter          text,
     wait_ms         float8,
     began_at        timestamptz,
+    target          oid,
+    target_schema   text,
+    target_name     text,
+    target_in       text,
+    is_below        boolean,
     PRIMARY KEY (job_id, step)
 );
 
@@ -57,3 +62,8 @@ COMMENT ON COLUMN zdm.recipe_step.set_clause IS 'Assignments of a backfill witho
 COMMENT ON COLUMN zdm.recipe_step.filter IS 'Which rows a backfill is about, as after WHERE; of a wait, the query that has to return true';
 COMMENT ON COLUMN zdm.recipe_step.wait_ms IS 'How long it waits at least, in ms';
 COMMENT ON COLUMN zdm.recipe_step.began_at IS 'When it began, NULL before, and where that does not matter';
+COMMENT ON COLUMN zdm.recipe_step.target IS 'OID of the relation that it is about, when that is not the one of the job; 0 when it is gone';
+COMMENT ON COLUMN zdm.recipe_step.target_schema IS 'Its schema';
+COMMENT ON COLUMN zdm.recipe_step.target_name IS 'Its name when the step was made';
+COMMENT ON COLUMN zdm.recipe_step.target_in IS 'Cluster and database in which the OID has a meaning';
+COMMENT ON COLUMN zdm.recipe_step.is_below IS 'Whether it is a partition or child of the table of the job';

@@ -10,6 +10,7 @@
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "recipe/stage.h"
+#include "recipe/step.h"
 #include "recipe/store.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
@@ -146,6 +147,18 @@ create_job(const ZdmRecipeJob *job)
 	return zdm_job_create(job->name, "recipe", job->target, job->role);
 }
 
+/* A step may say what it is about by OID alone; the job's table needs not be said. */
+static void
+settle_target(const ZdmRecipeJob *job, ZdmStep *step)
+{
+	if (step->target_name || !OidIsValid(step->target))
+		return;
+	if (step->target != job->target)
+		zdm_step_set_target(step, step->target);
+	else
+		step->target = InvalidOid;
+}
+
 /*
  * Queue a job that does these steps, which keep their numbers, and have the
  * queue looked at at commit; 0 when the name is taken.  Errors as
@@ -158,7 +171,10 @@ zdm_recipe_create(const ZdmRecipeJob *job, const ZdmRecipe *recipe)
 	int64		job_id;
 
 	foreach(lc, recipe->steps)
+	{
+		settle_target(job, lfirst(lc));
 		zdm_recipe_check_step(lfirst(lc));
+	}
 	job_id = create_job(job);
 	if (job_id == 0)
 		return 0;

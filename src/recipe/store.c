@@ -6,6 +6,7 @@
 
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
+#include "recipe/below.h"
 #include "recipe/store.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
@@ -78,16 +79,27 @@ set_text(Datum *value, bool *isnull, const char *text)
 	*value = text ? CStringGetTextDatum(text) : (Datum) 0;
 }
 
+/* Which cluster and database an OID means something in. */
+#define PLACE_SQL "(SELECT cluster_id || '/' || database_id FROM zdm.job WHERE job_id = $1)"
+
+#define INSERT_SQL \
+	"INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, expected_ms," \
+	" phase, mapping_id, set_clause, filter, wait_ms, state, finished_at," \
+	" target, target_schema, target_name, is_below, target_in)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13," \
+	" CASE WHEN $14 THEN 'done' ELSE 'pending' END, CASE WHEN $14 THEN clock_timestamp() END," \
+	" $15, $16, $17, $18, CASE WHEN $17 IS NOT NULL THEN " PLACE_SQL " END)"
+
 static void
-insert_step(int64 job_id, const ZdmStep *step)
+insert_step(int64 job_id, int number, const ZdmStep *step)
 {
 	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID,
-	TEXTOID, INT8OID, TEXTOID, TEXTOID, FLOAT8OID};
+	TEXTOID, INT8OID, TEXTOID, TEXTOID, FLOAT8OID, BOOLOID, OIDOID, TEXTOID, TEXTOID, BOOLOID};
 	bool		isnull[lengthof(argtypes)] = {false};
 	Datum		values[lengthof(argtypes)];
 
 	values[0] = Int64GetDatum(job_id);
-	values[1] = Int32GetDatum(step->number);
+	values[1] = Int32GetDatum(number);
 	values[2] = CStringGetTextDatum(kind_names[step->kind]);
 	values[3] = CStringGetTextDatum(step->statement);
 	set_text(&values[4], &isnull[4], step->undo);
@@ -102,10 +114,13 @@ insert_step(int64 job_id, const ZdmStep *step)
 	set_text(&values[11], &isnull[11], step->filter);
 	isnull[12] = step->wait_ms <= 0;
 	values[12] = Float8GetDatum(step->wait_ms);
-	zdm_catalog_execute("INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, expected_ms,"
-						" phase, mapping_id, set_clause, filter, wait_ms)"
-						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
+	values[13] = BoolGetDatum(step->done);
+	isnull[14] = isnull[17] = step->target_name == NULL;
+	values[14] = ObjectIdGetDatum(step->target);
+	set_text(&values[15], &isnull[15], step->target_schema);
+	set_text(&values[16], &isnull[16], step->target_name);
+	values[17] = BoolGetDatum(step->target_name && zdm_below_is_part(step->target, zdm_job_load(job_id, false)->target));
+	zdm_catalog_execute(INSERT_SQL, lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 }
 
 /* Insert the rows of a new recipe. */
@@ -130,7 +145,7 @@ zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe)
 						" VALUES ($1, $2, $3, $4, $5, $6)",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 	foreach(lc, recipe->steps)
-		insert_step(job_id, lfirst(lc));
+		insert_step(job_id, ((ZdmStep *) lfirst(lc))->number, lfirst(lc));
 	zdm_catalog_end(&scope);
 }
 
@@ -141,7 +156,7 @@ zdm_recipe_append_step(int64 job_id, const ZdmStep *step)
 	ZdmCatalogScope scope;
 
 	zdm_catalog_begin(&scope);
-	insert_step(job_id, step);
+	insert_step(job_id, step->number, step);
 	zdm_catalog_end(&scope);
 }
 
@@ -157,7 +172,7 @@ zdm_recipe_replace_steps(int64 job_id, List *steps)
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("DELETE FROM zdm.recipe_step WHERE job_id = $1", 1, &argtype, &value, NULL, SPI_OK_DELETE);
 	foreach(lc, steps)
-		insert_step(job_id, lfirst(lc));
+		insert_step(job_id, ((ZdmStep *) lfirst(lc))->number, lfirst(lc));
 	zdm_catalog_end(&scope);
 }
 
@@ -186,6 +201,12 @@ step_from_result(int row, MemoryContext mcxt)
 	step->began_at = isnull ? 0 : DatumGetTimestampTz(value);
 	value = zdm_catalog_value(row, 14, &isnull);
 	step->expected_ms = isnull ? -1 : DatumGetFloat8(value);
+	step->target_schema = zdm_catalog_text(row, 15, mcxt);
+	step->target_name = zdm_catalog_text(row, 16, mcxt);
+	value = zdm_catalog_value(row, 17, &isnull);
+	step->target = isnull ? InvalidOid : DatumGetObjectId(value);
+	value = zdm_catalog_value(row, 18, &isnull);
+	step->is_below = !isnull && DatumGetBool(value);
 	return step;
 }
 
@@ -198,7 +219,8 @@ load_steps(int64 job_id, MemoryContext mcxt)
 	int			nsteps;
 
 	nsteps = zdm_catalog_execute("SELECT step, kind, statement, undo, object, lock, state = 'done',"
-								 " phase, mapping_id, set_clause, filter, wait_ms, began_at, expected_ms"
+								 " phase, mapping_id, set_clause, filter, wait_ms, began_at, expected_ms,"
+								 " target_schema, target_name, target, is_below"
 								 " FROM zdm.recipe_step WHERE job_id = $1 ORDER BY step",
 								 1, &argtype, &value, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < nsteps; i++)
@@ -259,7 +281,7 @@ zdm_recipe_objects(Oid target)
 
 	zdm_catalog_begin(&scope);
 	nrows = zdm_catalog_execute("SELECT DISTINCT s.object FROM zdm.recipe_step s JOIN zdm.job j USING (job_id)"
-								" WHERE j.target = $1 AND j.state <> 'done'",
+								" WHERE coalesce(s.target, j.target) = $1 AND j.state <> 'done'",
 								1, &argtype, &value, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < nrows; i++)
 	{
@@ -271,6 +293,45 @@ zdm_recipe_objects(Oid target)
 	}
 	zdm_catalog_end(&scope);
 	return objects;
+}
+
+/*
+ * Further steps before the one of that number, which is step number +
+ * list_length(steps) afterwards.
+ */
+void
+zdm_recipe_insert(int64 job_id, int number, const List *steps)
+{
+	static const Oid argtypes[] = {INT8OID, INT4OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(job_id), Int32GetDatum(number), Int32GetDatum(list_length(steps))};
+	ZdmCatalogScope scope;
+	ListCell   *lc;
+
+	zdm_catalog_begin(&scope);
+	/* by way of negative numbers: no two are the same at any moment */
+	zdm_catalog_execute("UPDATE zdm.recipe_step SET step = - (step + $3) WHERE job_id = $1 AND step >= $2",
+						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_execute("UPDATE zdm.recipe_step SET step = - step WHERE job_id = $1 AND step < 0",
+						1, argtypes, values, NULL, SPI_OK_UPDATE);
+	foreach(lc, steps)
+		insert_step(job_id, number + foreach_current_index(lc), lfirst(lc));
+	zdm_catalog_end(&scope);
+}
+
+/* After a restore, a copy or an upgrade: the relations of steps are those of the same names. */
+void
+zdm_recipe_find_targets(int64 job_id)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(job_id);
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.recipe_step SET target_in = " PLACE_SQL ","
+						" target = coalesce(to_regclass(format('%I.%I', target_schema, target_name))::oid, 0)"
+						" WHERE job_id = $1 AND target_name IS NOT NULL AND target_in IS DISTINCT FROM " PLACE_SQL,
+						1, &argtype, &value, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
 }
 
 /* Note what has become of a step: done or undone.  Calls zdm_recipe_step_hook. */

@@ -19,6 +19,8 @@ extern void zdm_recipe_append_step(int64 job_id, const ZdmStep *step);
 extern void zdm_recipe_replace_steps(int64 job_id, List *steps);
 extern ZdmRecipe *zdm_recipe_load(int64 job_id);
 extern List *zdm_recipe_objects(Oid target);
+extern void zdm_recipe_insert(int64 job_id, int number, const List *steps);
+extern void zdm_recipe_find_targets(int64 job_id);
 extern void zdm_recipe_set_state(int64 job_id, const ZdmStep *step, const char *state);
 extern void zdm_recipe_set_began(int64 job_id, ZdmStep *step);
 
