@@ -241,8 +241,8 @@ zdm_explain_add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con)
 	bool		pk_partitioned = get_rel_relkind(pkid) == RELKIND_PARTITIONED_TABLE;
 	List	   *unchecked;
 
-	zdm_facts_require(pkid, ZDM_RIGHT_REFERENCES);
 	check_foreign_key(facts, relid, pkid, con);
+	zdm_facts_require_references(pkid, con->pk_attrs);
 	zdm_facts_lock_list(facts, zdm_facts_tree(relid, partitioned), ShareRowExclusiveLock);
 	zdm_facts_lock_list(facts, zdm_facts_tree(pkid, pk_partitioned), ShareRowExclusiveLock);
 	unchecked = partitioned ? adopt_keys(facts, relid, pkid, con) : zdm_facts_leaves(relid, false);

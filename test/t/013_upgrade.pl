@@ -80,12 +80,34 @@ definition AS (
 INSERT INTO zdm.backfill_cursor (job_id) SELECT job_id FROM job;
 SQL
 
+# Changes of constraints of the older library: one that is done, one that has failed.
+my $old_recipes = <<'SQL';
+WITH job AS (
+    INSERT INTO zdm.job (name, kind, target, target_schema, target_name, owner_id, owner, state, created_by, cluster_id, database_id)
+    SELECT 'recipe ' || s.state, 'recipe', c.oid, 'public', 'item', c.relowner, pg_get_userbyid(c.relowner), s.state, current_user,
+           (SELECT system_identifier::text FROM pg_control_system()),
+           (SELECT oid FROM pg_database WHERE datname = current_database())
+      FROM pg_class c, (VALUES ('done'), ('failed')) AS s (state) WHERE c.oid = 'item'::regclass
+    RETURNING job_id, state),
+recipe AS (
+    INSERT INTO zdm.recipe (job_id, recipe, definition, settings)
+    SELECT job_id, 'add_check', 'there: (id > 0)', '{search_path,public}' FROM job)
+INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, state)
+SELECT job_id, s.step, s.kind, s.statement, s.undo, 'there', '', CASE state WHEN 'done' THEN 'done' ELSE 'pending' END
+  FROM job, (VALUES
+       (1, 'ddl', 'ALTER TABLE public.item ADD CONSTRAINT there CHECK (id > 0) NOT VALID',
+        'ALTER TABLE public.item DROP CONSTRAINT IF EXISTS there'),
+       (2, 'validate', 'ALTER TABLE public.item VALIDATE CONSTRAINT there', NULL)) AS s (step, kind, statement, undo);
+SQL
+
 for my $from (@older)
 {
 	(my $db = "from_$from") =~ tr/./_/;
 	sql($node, "CREATE DATABASE $db");
 	sql($node, "CREATE EXTENSION zdm VERSION '$from'", $db);
 	sql($node, $old_job, $db);
+	my $has_recipes = sql($node, q{SELECT to_regclass('zdm.recipe_step') IS NOT NULL}, $db) eq 't';
+	sql($node, $old_recipes, $db) if $has_recipes;
 	is(sqlstate($node, "SELECT zdm.pause_job(zdm.job_id('kept'))", $db), '55000', "$from: not the library's version");
 
 	sql($node, 'ALTER EXTENSION zdm UPDATE', $db);
@@ -96,6 +118,13 @@ for my $from (@older)
 	sql($node, "SELECT zdm.pause_job(zdm.job_id('kept')), zdm.resume_job(zdm.job_id('kept'))", $db);
 	sql($node, "CALL zdm.wait_for_job(zdm.job_id('kept'))", $db);
 	is(sql($node, "SELECT count(*) FROM item WHERE channel = 'WEB'", $db), 1000, "$from: and goes on");
+	next unless $has_recipes;
+
+	is(sql($node, q{SELECT string_agg(concat_ws(' ', name, phase, status), ', ' ORDER BY name) FROM zdm.migrations}, $db),
+		'recipe done done done, recipe failed expand failed', "$from: its changes of constraints are migrations");
+	sql($node, q{SELECT zdm.retry('recipe failed')}, $db);
+	ok(poll($node, q{SELECT phase = 'done' FROM zdm.migrations WHERE name = 'recipe failed'}, db => $db), "$from: and go on");
+	is(sql($node, q{SELECT convalidated FROM pg_constraint WHERE conname = 'there'}, $db), 't', "$from: to their end");
 }
 
 done_testing();
