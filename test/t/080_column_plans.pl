@@ -1,5 +1,5 @@
-# The plan of every recipe about a column, executed step by step: undone at any stage, the table is what it was; at the
-# end it is what it would be if the column had simply been renamed, or had another type.
+# Every recipe about a column, its plan executed by hand, step by step, and then as a migration: undone at any stage, the
+# table is what it was; at the end it is what it would be if the column had simply been renamed, or had another type.
 
 use strict;
 use warnings;
@@ -11,8 +11,11 @@ use Test::More;
 use ZdmTest;
 
 my $node = new_node('column_plans', conf => [ 'wal_level = logical' ]);
-# "there" has the plan executed, "plain" what it should be like; both have one schema, that of the case
-for my $db ('there', 'plain')
+# In "there" the plan is executed by hand, in "real" as a migration, in "plain" is what it should be like; all have one
+# schema, that of the case.
+my @databases = ('there', 'real', 'plain');
+
+for my $db (@databases)
 {
 	sql($node, "CREATE DATABASE $db");
 	use_zdm($node, $db);
@@ -23,7 +26,7 @@ sub set_up
 {
 	my ($setup) = @_;
 
-	sql($node, "DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s; $setup", $_) for 'there', 'plain';
+	sql($node, "DROP SCHEMA IF EXISTS s CASCADE; CREATE SCHEMA s; $setup", $_) for @databases;
 	return;
 }
 
@@ -114,8 +117,59 @@ sub same
 	return;
 }
 
+my $migration;    # its name
+
+# Calls a function of migrations, and waits for what comes of it.
+sub order
+{
+	my ($call, $reached) = @_;
+
+	sql($node, "SELECT $call", 'real');
+	return 1 if poll($node, "SELECT $reached FROM zdm.migrations WHERE name = '$migration'", db => 'real');
+	diag(sql($node, qq{SELECT concat_ws('; ', phase, stage, status, waiting_for, last_error) FROM zdm.migrations WHERE name = '$migration'}, 'real'));
+	diag(sql($node, qq{SELECT * FROM zdm.gates('$migration') WHERE NOT open}, 'real'));
+	return 0;
+}
+
+# Phase contract, or the end when there is nothing to contract.
+my $migrated = q{(stage = 'ready' OR phase = 'done')};
+
+sub run_for_real
+{
+	my ($name, $case) = @_;
+	my $before = dump_of('real');
+	my $call = $case->{call} =~ s/\)\s*\z/, name => 'NAME')/r;
+	my $state;
+
+	$migration = $name;
+	$call =~ s/NAME/$name/;
+	order($call, $migrated) or return fail("$name: ready to be contracted");
+	$state = sql($node, qq{SELECT phase FROM zdm.migrations WHERE name = '$migration'}, 'real');
+	if ($state ne 'done')
+	{
+		order(qq{zdm.abort('$migration')}, q{phase = 'aborted'});
+		same(dump_of('real'), $before, "$name: aborted, the table is as before");
+		order(qq{zdm.retry('$migration')}, $migrated) or return fail("$name: ready to be contracted, after all");
+		sql($node, qq{SELECT zdm.approve('$migration') FROM zdm.migrations WHERE name = '$migration'}, 'real') if $case->{approve};
+		sql($node, qq{SELECT zdm.set_migration('$migration', soak => '0')}, 'real');
+		if ($case->{held} // $case->{revertible} // 1)
+		{
+			my $ready = dump_of('real');
+
+			order(qq{zdm.contract('$migration', hold => '1 day')}, q{stage = 'retired'});
+			order(qq{zdm.revert('$migration')}, q{stage = 'ready'});
+			same(dump_of('real'), $ready, "$name: reverted, the table is as it was");
+		}
+		order(qq{zdm.contract('$migration', hold => '0')}, q{phase = 'done'}) or return fail("$name: done");
+	}
+	same(lines_of(dump_of('real')), lines_of(dump_of('plain')), "$name: migrated, it is as if it had been done at once");
+	is(rows_of('real', $case->{table}), rows_of('plain', $case->{table}), "$name: so are the rows, migrated");
+	is(sql($node, $case->{after}, 'real'), $case->{gives}, "$name: and what is written next, migrated") if $case->{after};
+	return;
+}
+
 # name, setup => statements, call => of the recipe, plain => statements with the same end, table => whose rows are
-# compared, revertible => 0 when retire cannot be undone, after => query, gives => its result at the end
+# compared, revertible => 0 when retire cannot be undone, held => 0 when nothing comes after it, after => query, gives => its result at the end
 sub try_plan
 {
 	my ($name, %case) = @_;
@@ -147,6 +201,7 @@ sub try_plan
 	same(lines_of(dump_of($db)), lines_of(dump_of($plain)), "$name: purged, it is as if it had been done at once");
 	is(rows_of($db, $case{table}), rows_of($plain, $case{table}), "$name: so are the rows");
 	is(sql($node, $case{after}, $db), $case{gives}, "$name: and what is written next") if $case{after};
+	run_for_real($name, \%case);
 	return;
 }
 
@@ -357,7 +412,8 @@ try_plan('add a column that is filled',
 	call => q{zdm.add_column('t', 'n', 'varchar(20)', 'me', '2099-01-01', fill => 'upper(b)', column_default => '''new''', not_null => true)},
 	plain => q{ALTER TABLE t ADD COLUMN n varchar(20); UPDATE t SET n = upper(b);
 		ALTER TABLE t ALTER COLUMN n SET NOT NULL, ALTER COLUMN n SET DEFAULT 'new'},
-	table => 't');
+	table => 't',
+	held => 0);
 
 try_plan('add a column with nothing',
 	setup => $rows,
