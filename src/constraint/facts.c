@@ -57,6 +57,8 @@ from_tuple(HeapTuple tuple, Relation catalog)
 	constraint->valid = con->convalidated;
 	constraint->enforced = zdm_compat_constraint_enforced(con);
 	constraint->no_inherit = con->connoinherit;
+	constraint->deferrable = con->condeferrable;
+	constraint->deferred = con->condeferred;
 	constraint->temporal = zdm_compat_is_temporal(con);
 	constraint->expression = expression_of(tuple, catalog);
 	constraint->confrelid = con->confrelid;

@@ -16,12 +16,15 @@ typedef struct ZdmConstraint
 	bool		valid;
 	bool		enforced;		/* always, before PostgreSQL 18 */
 	bool		no_inherit;
+	bool		deferrable;
+	bool		deferred;		/* INITIALLY DEFERRED */
 	bool		temporal;		/* 18: a foreign key with PERIOD */
 	char	   *expression;		/* CHECK: as nodeToString(); others: NULL */
 
 	/* FOREIGN KEY only */
 	Oid			confrelid;
-	Oid			conindid;		/* unique index of the referenced table */
+	Oid			conindid;		/* unique index of the referenced table; of
+								 * UNIQUE and PRIMARY KEY: its own */
 	char		matchtype;		/* FKCONSTR_MATCH_SIMPLE, ... */
 	Oid			parent;			/* conparentid */
 } ZdmConstraint;

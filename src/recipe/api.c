@@ -299,24 +299,36 @@ zdm_set_not_null(PG_FUNCTION_ARGS)
 	return submit(fcinfo, 2, rel, zdm_plan_set_not_null(rel, zdm_args_required_name(fcinfo, 1, "column_name")));
 }
 
-/* zdm.add_unique(target regclass, columns name[], constraint_name name, name text) */
+/*
+ * zdm.add_unique(target regclass, columns name[], constraint_name name, name
+ * text, nulls_not_distinct boolean, deferral text)
+ */
 Datum
 zdm_add_unique(PG_FUNCTION_ARGS)
 {
 	Relation	rel = target_arg(fcinfo, "zdm.add_unique()");
+	ZdmKeyClause clause = {0};
 
-	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_unique(rel, required_names(fcinfo, 1, "columns"), constraint_name_arg(fcinfo, 2)));
+	clause.columns = required_names(fcinfo, 1, "columns");
+	zdm_args_not_null(fcinfo, 4, "nulls_not_distinct");
+	clause.nulls_not_distinct = PG_GETARG_BOOL(4);
+	clause.deferral = deferral_arg(fcinfo, 5);
+	return submit(fcinfo, 3, rel, zdm_plan_add_unique(rel, &clause, constraint_name_arg(fcinfo, 2)));
 }
 
-/* zdm.add_primary_key(target regclass, columns name[], constraint_name name, name text) */
+/*
+ * zdm.add_primary_key(target regclass, columns name[], constraint_name name,
+ * name text, deferral text)
+ */
 Datum
 zdm_add_primary_key(PG_FUNCTION_ARGS)
 {
 	Relation	rel = target_arg(fcinfo, "zdm.add_primary_key()");
+	ZdmKeyClause clause = {0};
 
-	return submit(fcinfo, 3, rel,
-				  zdm_plan_add_primary_key(rel, required_names(fcinfo, 1, "columns"), constraint_name_arg(fcinfo, 2)));
+	clause.columns = required_names(fcinfo, 1, "columns");
+	clause.deferral = deferral_arg(fcinfo, 4);
+	return submit(fcinfo, 3, rel, zdm_plan_add_primary_key(rel, &clause, constraint_name_arg(fcinfo, 2)));
 }
 
 /* zdm.drop_constraint(target regclass, constraint_name name, name text) */

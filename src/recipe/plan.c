@@ -22,7 +22,6 @@
 #include "catalog/pg_index.h"
 #include "compat/constraint.h"
 #include "commands/defrem.h"
-#include "constraint/facts.h"
 #include "lib/stringinfo.h"
 #include "recipe/expression.h"
 #include "recipe/plan.h"
@@ -283,21 +282,29 @@ drop_proof(ZdmRecipe *recipe, Relation rel, const char *name)
 	add_step(recipe, ZDM_STEP_DDL, name, drop_constraint_statement(rel, name), NULL, LOCK_STRONG);
 }
 
+static bool
+is_deferrable(const char *deferral)
+{
+	return strcmp(deferral, "NOT DEFERRABLE") != 0;
+}
+
 static void
-add_index(ZdmRecipe *recipe, Relation rel, List *columns, const char *name)
+add_index(ZdmRecipe *recipe, Relation rel, const ZdmKeyClause *clause, const char *name)
 {
 	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
 
 	add_step(recipe, ZDM_STEP_INDEX, name,
-			 psprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)", quote_identifier(name),
-					  table_name(rel), join(columns, ", ", true)),
+			 psprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s)%s", quote_identifier(name),
+					  table_name(rel), join(clause->columns, ", ", true),
+					  clause->nulls_not_distinct ? " NULLS NOT DISTINCT" : ""),
 			 psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", quote_qualified_identifier(schema, name)),
 			 LOCK_WEAK);
 }
 
 /* nullable: columns that a primary key makes NOT NULL, and leaves so when it is dropped */
 static void
-use_index(ZdmRecipe *recipe, Relation rel, const char *name, const char *type, List *nullable)
+use_index(ZdmRecipe *recipe, Relation rel, const char *name, const char *type, const char *deferral,
+		  List *nullable)
 {
 	StringInfoData undo;
 	ListCell   *lc;
@@ -307,8 +314,9 @@ use_index(ZdmRecipe *recipe, Relation rel, const char *name, const char *type, L
 	foreach(lc, nullable)
 		appendStringInfo(&undo, ", ALTER COLUMN %s DROP NOT NULL", quote_identifier(lfirst(lc)));
 	add_step(recipe, ZDM_STEP_DDL, name,
-			 psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s", table_name(rel),
-					  quote_identifier(name), type, quote_identifier(name)),
+			 psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s%s", table_name(rel),
+					  quote_identifier(name), type, quote_identifier(name),
+					  is_deferrable(deferral) ? " " : "", is_deferrable(deferral) ? deferral : ""),
 			 undo.data, LOCK_STRONG);
 }
 
@@ -316,6 +324,16 @@ static char *
 or_default(const char *name)
 {
 	return pstrdup(name ? name : "(chosen)");
+}
+
+/* What is not as usual is added, so that jobs of older releases are found again. */
+static char *
+key_definition(const ZdmKeyClause *clause, const char *name)
+{
+	return psprintf("%s: %s%s%s%s", or_default(name), join(clause->columns, ", ", true),
+					clause->nulls_not_distinct ? " NULLS NOT DISTINCT" : "",
+					is_deferrable(clause->deferral) ? " " : "",
+					is_deferrable(clause->deferral) ? clause->deferral : "");
 }
 
 /* ---------- the recipes ---------- */
@@ -353,7 +371,7 @@ foreign_key_clause(const ZdmForeignKeyClause *clause)
 		appendStringInfo(&buf, " ON DELETE %s", clause->on_delete);
 	if (strcmp(clause->on_update, "NO ACTION") != 0)
 		appendStringInfo(&buf, " ON UPDATE %s", clause->on_update);
-	if (strcmp(clause->deferral, "NOT DEFERRABLE") != 0)
+	if (is_deferrable(clause->deferral))
 		appendStringInfo(&buf, " %s", clause->deferral);
 	return buf.data;
 }
@@ -467,18 +485,17 @@ zdm_plan_set_not_null(Relation rel, const char *column)
 
 /* UNIQUE, by an index that is built concurrently. */
 ZdmRecipe *
-zdm_plan_add_unique(Relation rel, List *columns, const char *name)
+zdm_plan_add_unique(Relation rel, const ZdmKeyClause *clause, const char *name)
 {
-	char	   *joined = join(columns, "_", false);
+	char	   *joined = join(clause->columns, "_", false);
 	char	   *chosen = name ? pstrdup(name) : choose_index_name(rel, joined, "key");
-	ZdmRecipe  *recipe = make_recipe("add_unique", rel, joined,
-									 psprintf("%s: %s", or_default(name), join(columns, ", ", true)));
+	ZdmRecipe  *recipe = make_recipe("add_unique", rel, joined, key_definition(clause, name));
 
-	check_columns(rel, columns);
+	check_columns(rel, clause->columns);
 	refuse_partitioned(rel, "a unique constraint", HINT_UNIQUE_INDEX);
 	require(recipe, chosen, check_index_name_is_free);
-	add_index(recipe, rel, columns, chosen);
-	use_index(recipe, rel, chosen, "UNIQUE", NIL);
+	add_index(recipe, rel, clause, chosen);
+	use_index(recipe, rel, chosen, "UNIQUE", clause->deferral, NIL);
 	return recipe;
 }
 
@@ -514,20 +531,19 @@ add_key_column(ZdmRecipe *recipe, Relation rel, const char *column)
 
 /* PRIMARY KEY, by proofs and an index that is built concurrently. */
 ZdmRecipe *
-zdm_plan_add_primary_key(Relation rel, List *columns, const char *name)
+zdm_plan_add_primary_key(Relation rel, const ZdmKeyClause *clause, const char *name)
 {
-	char	   *joined = join(columns, "_", false);
+	char	   *joined = join(clause->columns, "_", false);
 	char	   *chosen = name ? pstrdup(name) : choose_index_name(rel, NULL, "pkey");
-	ZdmRecipe  *recipe = make_recipe("add_primary_key", rel, joined,
-									 psprintf("%s: %s", or_default(name), join(columns, ", ", true)));
+	ZdmRecipe  *recipe = make_recipe("add_primary_key", rel, joined, key_definition(clause, name));
 	List	   *proofs = NIL;
 	List	   *nullable = NIL;
 	ListCell   *lc;
 
-	check_columns(rel, columns);
+	check_columns(rel, clause->columns);
 	refuse_partitioned(rel, "a primary key", HINT_UNIQUE_INDEX);
 	require(recipe, chosen, check_primary_key);
-	foreach(lc, columns)
+	foreach(lc, clause->columns)
 	{
 		char	   *proof = add_key_column(recipe, rel, lfirst(lc));
 
@@ -536,8 +552,8 @@ zdm_plan_add_primary_key(Relation rel, List *columns, const char *name)
 		nullable = lappend(nullable, lfirst(lc));
 		proofs = lappend(proofs, proof);
 	}
-	add_index(recipe, rel, columns, chosen);
-	use_index(recipe, rel, chosen, "PRIMARY KEY", nullable);
+	add_index(recipe, rel, clause, chosen);
+	use_index(recipe, rel, chosen, "PRIMARY KEY", clause->deferral, nullable);
 	foreach(lc, proofs)
 		drop_proof(recipe, rel, lfirst(lc));
 	return recipe;
@@ -571,41 +587,4 @@ zdm_plan_drop_not_null(Relation rel, const char *column)
 				 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
 				 NULL, LOCK_STRONG);
 	return recipe;
-}
-
-/* The constraint that a recipe adds; NULL when it adds none. */
-static const char *
-added_constraint(const ZdmRecipe *recipe)
-{
-	ListCell   *lc;
-
-	foreach(lc, recipe->steps)
-	{
-		const ZdmStep *step = lfirst(lc);
-
-		if (step->kind == ZDM_STEP_INDEX)
-			return step->object;
-	}
-	return recipe->steps ? ((ZdmStep *) linitial(recipe->steps))->object : NULL;
-}
-
-/*
- * Is what a stored recipe was for, and has reached, still so?  It may have been
- * undone since, by its inverse or by hand.
- */
-bool
-zdm_plan_holds(Relation rel, const ZdmRecipe *recipe)
-{
-	const char *name;
-	ZdmConstraint *constraint;
-
-	if (strcmp(recipe->recipe, "set_not_null") == 0)
-		return find_column(rel, recipe->definition)->attnotnull;
-	if (strcmp(recipe->recipe, "drop_not_null") == 0)
-		return !find_column(rel, recipe->definition)->attnotnull;
-	name = added_constraint(recipe);
-	constraint = name ? zdm_constraint_load(RelationGetRelid(rel), name) : NULL;
-	if (strcmp(recipe->recipe, "drop_constraint") == 0)
-		return constraint == NULL;
-	return name == NULL || (constraint && constraint->valid);
 }

@@ -18,6 +18,13 @@ typedef struct ZdmForeignKeyClause
 	const char *deferral;
 } ZdmForeignKeyClause;
 
+typedef struct ZdmKeyClause
+{
+	List	   *columns;		/* of char * */
+	bool		nulls_not_distinct; /* UNIQUE only */
+	const char *deferral;
+} ZdmKeyClause;
+
 /*
  * The table is open with ACCESS SHARE and has been checked.  name is that of
  * the constraint, NULL to have one chosen.  Errors: UNDEFINED_COLUMN,
@@ -29,12 +36,12 @@ extern void zdm_plan_check_referenced(Relation referenced, const ZdmForeignKeyCl
 extern ZdmRecipe *zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause,
 										   const char *name);
 extern ZdmRecipe *zdm_plan_set_not_null(Relation rel, const char *column);
-extern ZdmRecipe *zdm_plan_add_unique(Relation rel, List *columns, const char *name);
-extern ZdmRecipe *zdm_plan_add_primary_key(Relation rel, List *columns, const char *name);
+extern ZdmRecipe *zdm_plan_add_unique(Relation rel, const ZdmKeyClause *clause, const char *name);
+extern ZdmRecipe *zdm_plan_add_primary_key(Relation rel, const ZdmKeyClause *clause, const char *name);
 extern ZdmRecipe *zdm_plan_drop_constraint(Relation rel, const char *name);
 extern ZdmRecipe *zdm_plan_drop_not_null(Relation rel, const char *column);
 
-
+/* holds.c */
 extern bool zdm_plan_holds(Relation rel, const ZdmRecipe *recipe);
 
 #endif							/* ZDM_RECIPE_PLAN_H */

@@ -37,10 +37,12 @@ CREATE FUNCTION zdm.set_not_null(
         target regclass, column_name name, name text DEFAULT NULL) RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_set_not_null';
 CREATE FUNCTION zdm.add_unique(
-        target regclass, columns name[], constraint_name name DEFAULT NULL, name text DEFAULT NULL) RETURNS text
+        target regclass, columns name[], constraint_name name DEFAULT NULL, name text DEFAULT NULL,
+        nulls_not_distinct boolean DEFAULT false, deferral text DEFAULT 'NOT DEFERRABLE') RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_add_unique';
 CREATE FUNCTION zdm.add_primary_key(
-        target regclass, columns name[], constraint_name name DEFAULT NULL, name text DEFAULT NULL) RETURNS text
+        target regclass, columns name[], constraint_name name DEFAULT NULL, name text DEFAULT NULL,
+        deferral text DEFAULT 'NOT DEFERRABLE') RETURNS text
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_add_primary_key';
 CREATE FUNCTION zdm.drop_constraint(
         target regclass, constraint_name name, name text DEFAULT NULL) RETURNS text
@@ -60,9 +62,9 @@ COMMENT ON FUNCTION zdm.add_foreign_key(regclass, name[], regclass, name[], text
     'Add a foreign key at commit: NOT VALID, then validated in chunks. Returns the name of the job. Inverse: zdm.drop_constraint.';
 COMMENT ON FUNCTION zdm.set_not_null(regclass, name, text) IS
     'Make a column NOT NULL at commit: a CHECK, validated in chunks, is the proof, so nothing is scanned under a lock. Returns the name of the job. Inverse: zdm.drop_not_null.';
-COMMENT ON FUNCTION zdm.add_unique(regclass, name[], name, text) IS
+COMMENT ON FUNCTION zdm.add_unique(regclass, name[], name, text, boolean, text) IS
     'Add a UNIQUE constraint at commit: its index is built concurrently. Returns the name of the job. Inverse: zdm.drop_constraint.';
-COMMENT ON FUNCTION zdm.add_primary_key(regclass, name[], name, text) IS
+COMMENT ON FUNCTION zdm.add_primary_key(regclass, name[], name, text, text) IS
     'Add a primary key at commit: its columns are made NOT NULL by proof, its index is built concurrently. Returns the name of the job. Inverse: zdm.drop_constraint.';
 COMMENT ON FUNCTION zdm.drop_constraint(regclass, name, text) IS
     'Drop a constraint at commit, without stalling anyone. Returns the name of the job.';
