@@ -232,15 +232,19 @@ accept(RecipeRun *run, const ZdmStep *step, ZdmRunOutcome outcome)
 	return zdm_run_bookkeep(&run->base, note_done_step, &preparation);
 }
 
+/*
+ * The constraint may be valid already: marked by a worker that died before it
+ * had removed its guard, or by somebody else while the job was paused.
+ */
 static bool
 validate(RecipeRun *run, const ZdmStep *step)
 {
 	Preparation preparation = {.run = run,.step = step};
-	ZdmRunOutcome done = {ZDM_RUN_DONE, NULL};
 
 	if (!zdm_run_bookkeep(&run->base, prepare_validation_step, &preparation))
 		return false;
-	return accept(run, step, preparation.is_valid ? done : zdm_validation_run(run->base.job));
+	return accept(run, step, preparation.is_valid ? zdm_guard_clean_up(run->base.job) :
+				  zdm_validation_run(run->base.job));
 }
 
 /* False when the run has ended. */

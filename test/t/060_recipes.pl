@@ -130,6 +130,36 @@ for my $done (0, 2, 4, 5, 6, 7)
 	is(shape($table), $key{$table}, "$table: the key, and no more");
 }
 
+# ---- paused in a scan by pages, and the constraint made valid by somebody: the guard goes all the same ----
+
+sub guards
+{
+	return sql($node, q{SELECT count(*) FROM pg_trigger WHERE tgname LIKE 'zdm_guard%'});
+}
+
+sql($node, q{
+	CREATE TABLE parent (id int PRIMARY KEY);
+	INSERT INTO parent SELECT i FROM generate_series(1, 100) i;
+	CREATE TABLE guarded (id int, p int);
+	INSERT INTO guarded SELECT i, i % 100 + 1 FROM generate_series(1, 500000) i});
+$node->append_conf('postgresql.conf', 'zdm.guarded_scan_from = 0');
+$node->reload;
+my $guarded = sql($node, q{
+	BEGIN;
+	SELECT zdm.add_foreign_key('guarded', '{p}', 'parent', constraint_name => 'guarded_fk', name => 'guarded') AS name \gset
+	SELECT '' FROM zdm.set_throttle(zdm.job_id('guarded'), max_rows_per_second => 10);
+	COMMIT;
+	SELECT zdm.job_id('guarded')});
+$guarded =~ s/\s//g;
+ok(poll($node, "SELECT rows_done > 0 FROM zdm.jobs WHERE job_id = $guarded"), 'guarded: the scan is under way');
+sql($node, "SELECT zdm.pause_job($guarded)");
+ok(poll($node, "SELECT pid IS NULL FROM zdm.jobs WHERE job_id = $guarded"), 'guarded: paused');
+is(guards(), 1, 'guarded: the guard is there');
+sql($node, 'ALTER TABLE guarded VALIDATE CONSTRAINT guarded_fk');
+sql($node, "SELECT zdm.resume_job($guarded)");
+wait_done($node, $guarded, 'guarded');
+is(guards(), 0, 'guarded: the guard is gone');
+
 # ---- a clean-up that is killed while it waits for its lock ----
 
 make('twice');
