@@ -66,6 +66,20 @@ CREATE INDEX ON new_ready (a);
 CREATE INDEX part_v_only ON ONLY part (v);
 CREATE INDEX part_1_v ON part_1 (v);
 
+-- partitions that have a foreign key of their own
+CREATE TABLE adopt (k int, a int) PARTITION BY RANGE (k);
+CREATE TABLE adopt_1 (a int, k int, CONSTRAINT adopt_1_p FOREIGN KEY (a) REFERENCES p);
+ALTER TABLE adopt ATTACH PARTITION adopt_1 FOR VALUES FROM (0) TO (100);
+CREATE TABLE adopt_2 PARTITION OF adopt FOR VALUES FROM (100) TO (200) PARTITION BY RANGE (k);
+CREATE TABLE adopt_21 PARTITION OF adopt_2 FOR VALUES FROM (100) TO (150);
+CREATE TABLE adopt_22 PARTITION OF adopt_2 FOR VALUES FROM (150) TO (200);
+CREATE TABLE adopt_pk (k int PRIMARY KEY) PARTITION BY RANGE (k);
+CREATE TABLE adopt_pk_1 PARTITION OF adopt_pk FOR VALUES FROM (0) TO (1000);
+INSERT INTO adopt_pk SELECT i FROM generate_series(0, 999) i;
+ALTER TABLE adopt_21 ADD FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE, ADD FOREIGN KEY (a) REFERENCES p (id);
+ALTER TABLE adopt_22 ADD FOREIGN KEY (a) REFERENCES p, ADD FOREIGN KEY (k) REFERENCES adopt_pk;
+INSERT INTO adopt SELECT i, i + 1 FROM generate_series(0, 199) i;
+
 CREATE TABLE vpart (k int, v varchar(10), w varchar(10), i int) PARTITION BY LIST (k);
 CREATE TABLE vpart_1 PARTITION OF vpart FOR VALUES IN (1);
 CREATE INDEX vpart_v ON vpart (v);
@@ -393,6 +407,12 @@ INSERT INTO statements (statement) VALUES
     ('CREATE INDEX ON sub (a)'),
     ('DROP TABLE sub_1'),
     ('ALTER TABLE gen ADD FOREIGN KEY (a) REFERENCES p, ADD CHECK (b > 0)'),
+    ('ALTER TABLE adopt ADD FOREIGN KEY (a) REFERENCES p'),
+    ('ALTER TABLE adopt ADD FOREIGN KEY (a) REFERENCES p (u)'),
+    ('ALTER TABLE adopt ADD FOREIGN KEY (a) REFERENCES p ON DELETE CASCADE'),
+    ('ALTER TABLE adopt ADD FOREIGN KEY (a) REFERENCES p DEFERRABLE'),
+    ('ALTER TABLE adopt ADD FOREIGN KEY (k) REFERENCES adopt_pk'),
+    ('ALTER TABLE adopt_2 ADD FOREIGN KEY (k) REFERENCES adopt_pk (k)'),
     ('ALTER TABLE t ALTER COLUMN fat TYPE varchar(10000)'),
     ('ALTER MATERIALIZED VIEW mv RENAME TO mvv'),
     ('ALTER TABLE v_viewed RENAME TO vv'),

@@ -133,12 +133,14 @@ zdm_compat_attrmap(Relation to, Relation from)
 #define ZDM_ADD_CONSTRAINT_RECURSES false
 #endif
 
-/* 18: a partition's own foreign key, c, is adopted by ATTACH although it is NOT VALID, and validated */
+/* 18: a partition's own foreign key, c, is adopted by ATTACH, or by ADD FOREIGN KEY above, although it is NOT VALID, and validated */
 #if PG_VERSION_NUM >= 180000
 #define ZDM_FOREIGN_KEY_IS_ADOPTED "true"
+#define ZDM_ADOPTS_NOT_VALID true
 #define ZDM_AND_FOREIGN_KEY_IS_ENFORCED " AND p.conenforced"
 #else
 #define ZDM_FOREIGN_KEY_IS_ADOPTED "c.convalidated"
+#define ZDM_ADOPTS_NOT_VALID false
 #define ZDM_AND_FOREIGN_KEY_IS_ENFORCED ""
 #endif
 

@@ -52,78 +52,6 @@ add_check(ZdmFacts *facts, Oid relid, bool recurse, const Constraint *con)
 									 zdm_facts_literal(relid)));
 }
 
-/* Is there a unique index on the columns that a foreign key names? */
-static bool
-is_key(Oid relid, const List *columns)
-{
-	Bitmapset  *wanted = NULL;
-	ListCell   *lc;
-
-	foreach(lc, columns)
-		wanted = bms_add_member(wanted, get_attnum(relid, strVal(lfirst(lc))));
-	foreach(lc, zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisunique AND indisvalid"
-							   " AND indimmediate AND indpred IS NULL AND indexprs IS NULL AND indnkeyatts = $3",
-							   relid, InvalidOid, list_length(columns)))
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		Bitmapset  *keys = NULL;
-
-		for (int i = 0; i < index->rd_index->indnkeyatts; i++)
-			keys = bms_add_member(keys, index->rd_index->indkey.values[i]);
-		index_close(index, NoLock);
-		if (bms_equal(keys, wanted))
-			return true;
-	}
-	return false;
-}
-
-/* The columns of both sides must be there, and be a key on the other side. */
-static void
-check_foreign_key(ZdmFacts *facts, Oid relid, Oid pkid, const Constraint *con)
-{
-	ZdmFacts	none = {.sql = facts->sql};
-	ListCell   *lc;
-	bool		found;
-
-	foreach(lc, con->fk_attrs)
-		zdm_facts_require_column(facts, relid, strVal(lfirst(lc)));
-	foreach(lc, con->pk_attrs)
-		zdm_facts_require_column(relid == pkid ? facts : &none, pkid, strVal(lfirst(lc)));
-	if (con->pk_attrs)
-		found = is_key(pkid, con->pk_attrs) || facts->new_columns != NIL;
-	else
-		found = zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisprimary AND indimmediate",
-							   pkid, InvalidOid, 0) != NIL;
-	if (!found)
-		zdm_facts_fails(facts, pkid,
-						psprintf("Fails: the referenced columns are no key. Use zdm.add_unique(%s, ...) or zdm.add_primary_key() there first.",
-								 zdm_facts_literal(pkid)));
-}
-
-static void
-add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con)
-{
-	Oid			pkid = zdm_facts_lookup(con->pktable, false);
-	bool		partitioned = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
-	bool		pk_partitioned = get_rel_relkind(pkid) == RELKIND_PARTITIONED_TABLE;
-
-	zdm_facts_require(pkid, ZDM_RIGHT_REFERENCES);
-	check_foreign_key(facts, relid, pkid, con);
-	zdm_facts_lock_list(facts, zdm_facts_tree(relid, partitioned), ShareRowExclusiveLock);
-	zdm_facts_lock_list(facts, zdm_facts_tree(pkid, pk_partitioned), ShareRowExclusiveLock);
-	/* a period is looked up for each row */
-	if (!con->skip_validation && zdm_compat_is_period(con))
-		zdm_facts_scan_list(facts, zdm_facts_leaves(relid, partitioned),
-							"Reads the whole table, and looks up each row in the other, while both are locked against writes. Add it NOT VALID and then use zdm.validate_constraint().");
-	else if (!con->skip_validation)
-		zdm_facts_check_foreign_key(facts, zdm_facts_leaves(relid, partitioned), pkid,
-									psprintf("Reads the whole table, and looks up each row in the other, while both are locked against writes. Use zdm.add_foreign_key(%s, ...), or add it NOT VALID and then zdm.validate_constraint().",
-											 zdm_facts_literal(relid)));
-	else if (partitioned && !con->initially_valid && !ZDM_PARTITIONED_FK_NOT_VALID)
-		zdm_facts_fails(facts, relid,
-						"Fails: before PostgreSQL 18, a foreign key of a partitioned table cannot be NOT VALID. Use zdm.add_foreign_key(), which builds it partition by partition.");
-}
-
 static void
 add_not_null(ZdmFacts *facts, Oid relid, bool recurse, const Constraint *con)
 {
@@ -147,7 +75,7 @@ zdm_explain_add_constraint(ZdmFacts *facts, Oid relid, bool recurse, Constraint 
 			add_check(facts, relid, recurse, con);
 			break;
 		case CONSTR_FOREIGN:
-			add_foreign_key(facts, relid, con);
+			zdm_explain_add_foreign_key(facts, relid, con);
 			break;
 		case CONSTR_NOTNULL:
 			add_not_null(facts, relid, recurse, con);

@@ -28,6 +28,15 @@ typedef struct ZdmDdlFact
 	char	   *advice;			/* NULL when there is none */
 } ZdmDdlFact;
 
+/* what a partition has of a foreign key of the table above it */
+typedef struct ZdmPartitionKey
+{
+	Oid			relid;
+	char	   *own;			/* name of an equal one of its own; NULL: none */
+	bool		valid;			/* that one */
+} ZdmPartitionKey;
+
+extern List *zdm_partition_keys(Oid relid, Oid referenced, const Constraint *con);
 extern List *zdm_ddl_facts(RawStmt *stmt, const char *sql);
 extern List *zdm_ddl_locks(RawStmt *stmt, const char *sql);
 

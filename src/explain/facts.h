@@ -87,6 +87,7 @@ extern void zdm_explain_set_expression(ZdmFacts *facts, Oid relid, const List *t
 extern void zdm_explain_alter_type(ZdmFacts *facts, Oid relid, const List *tree,
 								   const AlterTableCmd *cmd);
 extern void zdm_explain_add_constraint(ZdmFacts *facts, Oid relid, bool recurse, Constraint *con);
+extern void zdm_explain_add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con);
 extern void zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
 extern void zdm_explain_use_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
 extern void zdm_explain_drop_constraint(ZdmFacts *facts, Oid relid, bool recurse,
