@@ -41,7 +41,8 @@ SRCS = \
 	src/constraint/mark.c src/constraint/methods.c src/constraint/native.c src/constraint/page_scan.c src/constraint/plan.c \
 	src/constraint/report.c src/constraint/sample.c \
 	src/constraint/step.c src/constraint/store.c src/constraint/target.c src/constraint/validation.c \
-	src/recipe/api.c src/recipe/expression.c src/recipe/holds.c src/recipe/plan.c src/recipe/plan_steps.c src/recipe/preview.c src/recipe/run.c src/recipe/store.c \
+	src/recipe/api.c src/recipe/below.c src/recipe/expression.c src/recipe/holds.c src/recipe/plan.c src/recipe/plan_steps.c \
+	src/recipe/preview.c src/recipe/run.c src/recipe/step.c src/recipe/store.c \
 	src/explain/api.c src/explain/catalog.c src/explain/columns.c src/explain/constraints.c \
 	src/explain/destructive.c src/explain/domains.c src/explain/facts.c src/explain/foreign_keys.c src/explain/indexes.c src/explain/named_columns.c src/explain/other.c \
 	src/explain/partitions.c src/explain/rename.c src/explain/rights.c src/explain/table.c src/explain/types.c \

@@ -6,7 +6,10 @@ CREATE TABLE zdm.validation (
     constraint_type text NOT NULL,
     definition      text NOT NULL,
     method          text NOT NULL CHECK (method IN ('chunked', 'native')),
-    settings        text[] NOT NULL
+    settings        text[] NOT NULL,
+    target          oid,
+    target_schema   text,
+    target_name     text
 );
 
 -- Written as zdm.backfill_cursor is: by ctid, without an index.
@@ -81,6 +84,9 @@ COMMENT ON COLUMN zdm.validation.constraint_type IS 'CHECK, FOREIGN KEY or NOT N
 COMMENT ON COLUMN zdm.validation.definition IS 'Definition of the constraint at submit';
 COMMENT ON COLUMN zdm.validation.method IS 'Method asked for';
 COMMENT ON COLUMN zdm.validation.settings IS 'Settings at submit';
+COMMENT ON COLUMN zdm.validation.target IS 'OID of the table, when a step of a recipe is about another one than its job';
+COMMENT ON COLUMN zdm.validation.target_schema IS 'Its schema';
+COMMENT ON COLUMN zdm.validation.target_name IS 'Its name';
 
 COMMENT ON TABLE zdm.validation_cursor IS 'How far validations are. Read zdm.jobs and zdm.validations instead.';
 COMMENT ON COLUMN zdm.validation_cursor.job_id IS 'Id of the job';

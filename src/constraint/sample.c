@@ -127,6 +127,21 @@ zdm_sample_scan(List *relids, ZdmScanSample *sample)
 	}
 }
 
+/* Pages of a relation; 0 when it has no storage, is gone, or is locked.  Keeps no lock. */
+int64
+zdm_sample_pages(Oid relid)
+{
+	Relation	rel = try_open(relid);
+	int64		pages = 0;
+
+	if (rel)
+	{
+		pages = RelationGetNumberOfBlocks(rel);
+		relation_close(rel, AccessShareLock);
+	}
+	return pages;
+}
+
 /* Time to read so many pages, in ms, without pauses; negative when it is not known. */
 double
 zdm_sample_ms(const ZdmScanSample *sample, int64 pages)

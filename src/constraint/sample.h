@@ -18,6 +18,7 @@ typedef struct ZdmScanSample
 } ZdmScanSample;
 
 extern void zdm_sample_scan(List *relids, ZdmScanSample *sample);
+extern int64 zdm_sample_pages(Oid relid);
 extern double zdm_sample_ms(const ZdmScanSample *sample, int64 pages);
 extern Interval *zdm_sample_interval(double ms);
 extern char *zdm_sample_basis(const ZdmScanSample *sample);

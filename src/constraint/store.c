@@ -38,7 +38,9 @@ static Oid	update_types[] = {
 void
 zdm_validation_store(int64 job_id, const ZdmValidationSpec *spec)
 {
-	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID};
+	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID,
+	OIDOID, TEXTOID, TEXTOID};
+	bool		isnull[lengthof(argtypes)] = {false};
 	Datum		values[lengthof(argtypes)];
 	ZdmCatalogScope scope;
 
@@ -48,12 +50,19 @@ zdm_validation_store(int64 job_id, const ZdmValidationSpec *spec)
 	values[3] = CStringGetTextDatum(spec->definition);
 	values[4] = CStringGetTextDatum(spec->method);
 	values[5] = zdm_session_to_array(&spec->settings);
+	isnull[6] = isnull[7] = isnull[8] = spec->target_name == NULL;
+	if (spec->target_name)
+	{
+		values[6] = ObjectIdGetDatum(spec->target);
+		values[7] = CStringGetTextDatum(spec->target_schema);
+		values[8] = CStringGetTextDatum(spec->target_name);
+	}
 
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("INSERT INTO zdm.validation (job_id, constraint_name, constraint_type,"
-						" definition, method, settings)"
-						" VALUES ($1, $2, $3, $4, $5, $6)",
-						lengthof(argtypes), argtypes, values, NULL, SPI_OK_INSERT);
+						" definition, method, settings, target, target_schema, target_name)"
+						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 	zdm_catalog_execute("INSERT INTO zdm.validation_cursor (job_id) VALUES ($1)",
 						1, argtypes, values, NULL, SPI_OK_INSERT);
 	zdm_catalog_end(&scope);
@@ -88,7 +97,7 @@ zdm_validation_load(int64 job_id)
 	bool		isnull;
 
 	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute("SELECT j.target, d.constraint_name, d.constraint_type, d.definition,"
+	if (zdm_catalog_execute("SELECT coalesce(d.target, j.target), d.constraint_name, d.constraint_type, d.definition,"
 							" d.method, d.settings"
 							" FROM zdm.validation d JOIN zdm.job j USING (job_id)"
 							" WHERE job_id = $1",

@@ -13,6 +13,8 @@
 typedef struct ZdmValidationSpec
 {
 	Oid			target;
+	char	   *target_schema;	/* NULL: it is the target of the job; */
+	char	   *target_name;	/* otherwise that of a step of it */
 	char	   *constraint_name;
 	char	   *constraint_type;	/* CHECK, FOREIGN KEY, NOT NULL */
 	char	   *definition;		/* of the constraint at submit, deparsed */

@@ -110,7 +110,7 @@ SELECT j.job_id,
 CREATE VIEW zdm.validations WITH (security_barrier) AS
 SELECT j.job_id,
        j.name,
-       pg_catalog.format('%I.%I', j.target_schema, j.target_name) AS target,
+       pg_catalog.format('%I.%I', coalesce(d.target_schema, j.target_schema), coalesce(d.target_name, j.target_name)) AS target,
        d.constraint_name,
        d.constraint_type,
        d.definition,
@@ -149,7 +149,8 @@ SELECT s.job_id,
        s.lock,
        s.undo,
        s.finished_at,
-       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time
+       pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time,
+       pg_catalog.format('%I.%I', coalesce(s.target_schema, j.target_schema), coalesce(s.target_name, j.target_name)) AS target
   FROM zdm.recipe_step s
   JOIN zdm.recipe r USING (job_id)
   JOIN zdm.job j USING (job_id)
@@ -345,6 +346,7 @@ COMMENT ON COLUMN zdm.steps.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.steps.undo IS 'What undoes it when the job is cancelled';
 COMMENT ON COLUMN zdm.steps.finished_at IS 'When it was done or undone';
 COMMENT ON COLUMN zdm.steps.expected_time IS 'How long it was expected to take, by the size of the table and a sample of its pages read at submit, without the wait for locks; 0 for a change of the catalogs, NULL when it is not known';
+COMMENT ON COLUMN zdm.steps.target IS 'Table that it is about: that of the job, or a partition or child of it';
 COMMENT ON VIEW zdm.statements IS 'One row per statement of zdm.execute_ddl.';
 COMMENT ON COLUMN zdm.statements.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.statements.name IS 'Name of the job';

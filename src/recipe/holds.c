@@ -29,15 +29,26 @@ index_step(const ZdmRecipe *recipe)
 	return NULL;
 }
 
-/* The constraint that a recipe is about; NULL when it has nothing to do. */
+/*
+ * The constraint that a recipe is about; NULL when it has nothing to do.
+ * Before it may be those of partitions, after it helpers that are dropped.
+ */
 static const char *
 subject_constraint(const ZdmRecipe *recipe)
 {
 	const ZdmStep *index = index_step(recipe);
+	ListCell   *lc;
 
 	if (index)
 		return index->object;
-	return recipe->steps ? ((ZdmStep *) linitial(recipe->steps))->object : NULL;
+	foreach(lc, recipe->steps)
+	{
+		const ZdmStep *step = lfirst(lc);
+
+		if (step->target_name == NULL)
+			return step->object;
+	}
+	return NULL;
 }
 
 /* As the statement says that adds it; NULL when the step is about something else. */
@@ -47,7 +58,7 @@ added_by(const ZdmStep *step, const char *name)
 	AlterTableStmt *stmt;
 	AlterTableCmd *cmd;
 
-	if (step->kind != ZDM_STEP_DDL || strcmp(step->object, name) != 0)
+	if (step->kind != ZDM_STEP_DDL || step->target_name || strcmp(step->object, name) != 0)
 		return NULL;
 	stmt = castNode(AlterTableStmt, zdm_statement_parse(step->statement)->tree);
 	cmd = linitial_node(AlterTableCmd, stmt->cmds);

@@ -3,8 +3,7 @@
  *	  The steps of each recipe.
  *
  * What belongs here: which statements in which order, under which locks, and
- * what undoes each.  Every statement is complete and qualified: it means the
- * same in any session.
+ * what undoes each.
  *
  * A step under a strong lock must be short whatever the table's size: what
  * takes long is validated or built before, under a weak lock.  That SET NOT
@@ -23,23 +22,20 @@
 #include "compat/constraint.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
+#include "recipe/below.h"
 #include "recipe/expression.h"
 #include "recipe/plan.h"
+#include "recipe/step.h"
 #include "recipe/store.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#define LOCK_STRONG "ACCESS EXCLUSIVE"
-#define LOCK_FOREIGN_KEY "SHARE ROW EXCLUSIVE"
-#define LOCK_WEAK "SHARE UPDATE EXCLUSIVE"
-
 static char *
 table_name(Relation rel)
 {
-	return quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
-									  RelationGetRelationName(rel));
+	return zdm_step_table(RelationGetRelid(rel));
 }
 
 static ZdmRecipe *
@@ -56,17 +52,9 @@ make_recipe(const char *name, Relation rel, const char *object, char *definition
 
 static void
 add_step(ZdmRecipe *recipe, ZdmStepKind kind, const char *object, char *statement, char *undo,
-		 char *lock)
+		 const char *lock)
 {
-	ZdmStep    *step = palloc0(sizeof(ZdmStep));
-
-	step->number = list_length(recipe->steps) + 1;
-	step->kind = kind;
-	step->statement = statement;
-	step->undo = undo;
-	step->object = pstrdup(object);
-	step->lock = lock;
-	recipe->steps = lappend(recipe->steps, step);
+	(void) zdm_step_append(&recipe->steps, kind, object, statement, undo, lock);
 }
 
 /* To be checked when the recipe is new: a repeated call finds its job. */
@@ -238,7 +226,7 @@ choose_index_name(Relation rel, const char *columns, const char *label)
 static char *
 drop_constraint_statement(Relation rel, const char *name)
 {
-	return psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table_name(rel), quote_identifier(name));
+	return zdm_step_drop_constraint(RelationGetRelid(rel), name);
 }
 
 static void
@@ -246,11 +234,11 @@ add_validation(ZdmRecipe *recipe, Relation rel, const char *name)
 {
 	add_step(recipe, ZDM_STEP_VALIDATE, name,
 			 psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", table_name(rel), quote_identifier(name)),
-			 NULL, LOCK_WEAK);
+			 NULL, ZDM_LOCK_WEAK);
 }
 
 static void
-add_validated(ZdmRecipe *recipe, Relation rel, const char *name, const char *clause, char *lock)
+add_validated(ZdmRecipe *recipe, Relation rel, const char *name, const char *clause, const char *lock)
 {
 	add_step(recipe, ZDM_STEP_DDL, name,
 			 psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", table_name(rel),
@@ -272,14 +260,14 @@ add_not_null_proof(ZdmRecipe *recipe, Relation rel, const char *column)
 	recipe->scans_children = true;
 	add_validated(recipe, rel, name,
 				  psprintf("CHECK (%s IS %s NULL)", quote_identifier(column), is_row ? "DISTINCT FROM" : "NOT"),
-				  LOCK_STRONG);
+				  ZDM_LOCK_STRONG);
 	return name;
 }
 
 static void
 drop_proof(ZdmRecipe *recipe, Relation rel, const char *name)
 {
-	add_step(recipe, ZDM_STEP_DDL, name, drop_constraint_statement(rel, name), NULL, LOCK_STRONG);
+	add_step(recipe, ZDM_STEP_DDL, name, drop_constraint_statement(rel, name), NULL, ZDM_LOCK_STRONG);
 }
 
 static bool
@@ -298,7 +286,7 @@ add_index(ZdmRecipe *recipe, Relation rel, const ZdmKeyClause *clause, const cha
 					  table_name(rel), join(clause->columns, ", ", true),
 					  clause->nulls_not_distinct ? " NULLS NOT DISTINCT" : ""),
 			 psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s", quote_qualified_identifier(schema, name)),
-			 LOCK_WEAK);
+			 ZDM_LOCK_WEAK);
 }
 
 /* nullable: columns that a primary key makes NOT NULL, and leaves so when it is dropped */
@@ -317,7 +305,7 @@ use_index(ZdmRecipe *recipe, Relation rel, const char *name, const char *type, c
 			 psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s%s%s", table_name(rel),
 					  quote_identifier(name), type, quote_identifier(name),
 					  is_deferrable(deferral) ? " " : "", is_deferrable(deferral) ? deferral : ""),
-			 undo.data, LOCK_STRONG);
+			 undo.data, ZDM_LOCK_STRONG);
 }
 
 static char *
@@ -350,7 +338,7 @@ zdm_plan_add_check(Relation rel, const char *expression, const char *name)
 						 psprintf("%s: %s", or_default(name), canonical));
 	require(recipe, chosen, check_name_is_free);
 	recipe->scans_children = true;
-	add_validated(recipe, rel, chosen, psprintf("CHECK (%s)", canonical), LOCK_STRONG);
+	add_validated(recipe, rel, chosen, psprintf("CHECK (%s)", canonical), ZDM_LOCK_STRONG);
 	return recipe;
 }
 
@@ -431,6 +419,20 @@ zdm_plan_check_referenced(Relation referenced, const ZdmForeignKeyClause *clause
 				 errhint("Add one with zdm.add_unique() first.")));
 }
 
+/*
+ * Where it cannot be NOT VALID: each partition gets it, NOT VALID and then
+ * validated, and the table adopts those, for which nothing is scanned.
+ */
+static void
+add_adopting(ZdmRecipe *recipe, Relation rel, Oid referenced, const char *name, const char *clause)
+{
+	char	   *statement = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s", table_name(rel), quote_identifier(name), clause);
+
+	zdm_below_add_foreign_key(&recipe->steps, RelationGetRelid(rel), statement);
+	add_step(recipe, ZDM_STEP_DDL, name, statement, drop_constraint_statement(rel, name),
+			 psprintf(ZDM_LOCK_FOREIGN_KEY ", on %s " ZDM_LOCK_STRONG, zdm_step_table(referenced)));
+}
+
 /* FOREIGN KEY: NOT VALID, then validated. */
 ZdmRecipe *
 zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause, const char *name)
@@ -438,14 +440,19 @@ zdm_plan_add_foreign_key(Relation rel, const ZdmForeignKeyClause *clause, const 
 	char	   *columns = join(clause->columns, "_", false);
 	char	   *chosen = name ? pstrdup(name) : choose_constraint_name(rel, NULL, columns, "fkey");
 	char	   *text = foreign_key_clause(clause);
+	bool		partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
 	ZdmRecipe  *recipe;
 
 	check_columns(rel, clause->columns);
-	if (!ZDM_FOREIGN_KEY_NOT_VALID_ON_PARTITIONED)
-		refuse_partitioned(rel, "a foreign key", "Before PostgreSQL 18 it cannot be NOT VALID there: add it to each partition.");
+	if (partitioned)
+		zdm_below_check_foreign_key(RelationGetRelid(rel));
 	recipe = make_recipe("add_foreign_key", rel, columns, psprintf("%s: %s", or_default(name), text));
 	require(recipe, chosen, check_name_is_free);
-	add_validated(recipe, rel, chosen, text, LOCK_FOREIGN_KEY);
+	recipe->scans_children = partitioned;
+	if (partitioned && !ZDM_FOREIGN_KEY_NOT_VALID_ON_PARTITIONED)
+		add_adopting(recipe, rel, clause->referenced, chosen, text);
+	else
+		add_validated(recipe, rel, chosen, text, ZDM_LOCK_FOREIGN_KEY);
 	return recipe;
 }
 
@@ -476,7 +483,7 @@ zdm_plan_set_not_null(Relation rel, const char *column)
 	add_step(recipe, ZDM_STEP_DDL, column,
 			 psprintf("ALTER TABLE %s ALTER COLUMN %s SET NOT NULL", table_name(rel), quote_identifier(column)),
 			 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
-			 LOCK_STRONG);
+			 ZDM_LOCK_STRONG);
 	drop_proof(recipe, rel, proof);
 	return recipe;
 }
@@ -568,7 +575,7 @@ zdm_plan_drop_constraint(Relation rel, const char *name)
 	require(recipe, name, check_droppable);
 	add_step(recipe, ZDM_STEP_DDL, name,
 			 psprintf("ALTER TABLE %s DROP CONSTRAINT %s", table_name(rel), quote_identifier(name)),
-			 NULL, LOCK_STRONG);
+			 NULL, ZDM_LOCK_STRONG);
 	return recipe;
 }
 
@@ -585,6 +592,6 @@ zdm_plan_drop_not_null(Relation rel, const char *column)
 	else
 		add_step(recipe, ZDM_STEP_DDL, column,
 				 psprintf("ALTER TABLE %s ALTER COLUMN %s DROP NOT NULL", table_name(rel), quote_identifier(column)),
-				 NULL, LOCK_STRONG);
+				 NULL, ZDM_LOCK_STRONG);
 	return recipe;
 }

@@ -61,9 +61,10 @@ estimate_steps(Relation rel, ZdmRecipe *recipe, ZdmScanSample *sample)
 	foreach(lc, recipe->steps)
 	{
 		ZdmStep    *step = lfirst(lc);
+		int64		pages = step->target_name ? zdm_sample_pages(step->target) : sample->pages;
 
 		if (step->kind == ZDM_STEP_VALIDATE)
-			step->expected_ms = zdm_sample_ms(sample, sample->pages) / zdm_duty;
+			step->expected_ms = zdm_sample_ms(sample, pages) / zdm_duty;
 		else if (step->kind == ZDM_STEP_INDEX)
 			step->expected_ms = build_ms(sample);
 		else

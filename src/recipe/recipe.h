@@ -28,6 +28,15 @@ typedef struct ZdmStep
 	char	   *lock;			/* as zdm.steps shows it */
 	bool		done;
 	double		expected_ms;	/* negative: not known */
+
+	/*
+	 * The relation that it is about, when that is another one than the job's:
+	 * a partition or a child.  target_name is NULL otherwise.  target is
+	 * invalid when it is gone.
+	 */
+	Oid			target;
+	char	   *target_schema;
+	char	   *target_name;
 } ZdmStep;
 
 typedef struct ZdmRecipe

@@ -19,6 +19,10 @@ CREATE TABLE zdm.recipe_step (
     state           text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'undone')),
     finished_at     timestamptz,
     expected_ms     float8,
+    target          oid,
+    target_schema   text,
+    target_name     text,
+    target_in       text,
     PRIMARY KEY (job_id, step)
 );
 
@@ -89,3 +93,7 @@ COMMENT ON COLUMN zdm.recipe_step.lock IS 'The strongest lock that it takes';
 COMMENT ON COLUMN zdm.recipe_step.state IS 'pending, done or undone';
 COMMENT ON COLUMN zdm.recipe_step.finished_at IS 'When it was done or undone';
 COMMENT ON COLUMN zdm.recipe_step.expected_ms IS 'How long it was expected to take at submit, in ms, NULL when that was not known';
+COMMENT ON COLUMN zdm.recipe_step.target IS 'OID of the relation that it is about, when that is not the one of the job; 0 when it is gone';
+COMMENT ON COLUMN zdm.recipe_step.target_schema IS 'Its schema';
+COMMENT ON COLUMN zdm.recipe_step.target_name IS 'Its name when the step was made';
+COMMENT ON COLUMN zdm.recipe_step.target_in IS 'Cluster and database in which the OID has a meaning';

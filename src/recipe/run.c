@@ -4,11 +4,15 @@
  *	  undoes them in reverse order.
  *
  * A step that is one statement commits together with the note that it is
- * done, so a crash repeats none and loses none.  A validation and the build of
+ * done, so a crash repeats none and loses none.  Under its locks it may turn
+ * out to need others before it (below.c), which are then done first.  A validation and the build of
  * an index are the work of those kinds of jobs, done under the recipe's own
  * job: they have their definition and their place in their own tables, go on
  * where they stopped, and leave the rows that are in the way in
  * zdm.violations.
+ *
+ * A step that is about a partition or child is run as if that were the target
+ * of the job.  One that is gone, or no longer below the table, is left out.
  */
 #include "postgres.h"
 
@@ -26,20 +30,47 @@
 #include "ddl/targets.h"
 #include "index/index.h"
 #include "nodes/makefuncs.h"
+#include "recipe/below.h"
 #include "recipe/run.h"
 #include "recipe/store.h"
 #include "run/pause.h"
 #include "run/verdict.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "violation/violation.h"
 
 typedef struct RecipeRun
 {
 	ZdmRun		base;			/* first: a step is given this */
+	MemoryContext recipe_mcxt;	/* reset when the recipe is loaded again */
 	ZdmRecipe  *recipe;
+	MemoryContext step_mcxt;	/* reset with every step */
 	bool		has_target;		/* it was there when the run began */
 } RecipeRun;
+
+/* The job as a step sees it, until the next step. */
+static const ZdmJob *
+step_job(RecipeRun *run, const ZdmStep *step)
+{
+	ZdmJob	   *job;
+
+	if (step->target_name == NULL)
+		return run->base.job;
+	job = MemoryContextAlloc(run->step_mcxt, sizeof(ZdmJob));
+	*job = *run->base.job;
+	job->target = step->target;
+	job->target_schema = step->target_schema;
+	job->target_name = step->target_name;
+	return job;
+}
+
+static Oid
+step_target(const RecipeRun *run, const ZdmStep *step)
+{
+	return step->target_name ? step->target : run->base.job->target;
+}
 
 /* ---------- the run ---------- */
 
@@ -49,15 +80,28 @@ apply_settings(ZdmRun *base)
 	(void) zdm_try_session_setting("search_path", "pg_catalog, pg_temp");
 }
 
+/* Step: load the recipe as it is now; what was known of its steps is no longer there. */
+static void
+load_recipe_step(void *arg)
+{
+	RecipeRun  *run = arg;
+	MemoryContext old;
+
+	run->base.activity = NULL;
+	MemoryContextReset(run->recipe_mcxt);
+	old = MemoryContextSwitchTo(run->recipe_mcxt);
+	run->recipe = zdm_recipe_load(run->base.job->id);
+	MemoryContextSwitchTo(old);
+}
+
 /* Step: load everything the run needs; what it makes is removed when it is cancelled. */
 static void
 load_step(void *arg)
 {
 	RecipeRun  *run = arg;
-	MemoryContext old = MemoryContextSwitchTo(run->base.run_mcxt);
 
-	run->recipe = zdm_recipe_load(run->base.job->id);
-	MemoryContextSwitchTo(old);
+	zdm_recipe_find_targets(run->base.job->id);
+	load_recipe_step(run);
 	run->has_target = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(run->base.job->target));
 	zdm_job_set_cleanup(run->base.job->id, true);
 	if (run->recipe == NULL)
@@ -77,10 +121,89 @@ begin_run(const ZdmJob *job, ZdmRunOutcome *outcome)
 	zdm_txn_init();
 	zdm_run_init(&run->base, job, mcxt);
 	run->base.apply_settings = apply_settings;
+	run->recipe_mcxt = AllocSetContextCreate(mcxt, "zdm recipe steps", ALLOCSET_DEFAULT_SIZES);
+	run->step_mcxt = AllocSetContextCreate(mcxt, "zdm recipe step", ALLOCSET_DEFAULT_SIZES);
 	if (zdm_run_bookkeep(&run->base, load_step, run))
 		return run;
 	*outcome = run->base.outcome;
 	return NULL;
+}
+
+/* ---------- steps that are left out ---------- */
+
+/* What else a step may have left behind.  False when the run has ended. */
+static bool
+clear_away(RecipeRun *run, const ZdmStep *step)
+{
+	const ZdmJob *job = step_job(run, step);
+	ZdmRunOutcome outcome = {ZDM_RUN_DONE, NULL};
+
+	if (step->kind == ZDM_STEP_INDEX)
+		outcome = zdm_index_remove_for(job, step->object);
+	else if (step->kind == ZDM_STEP_VALIDATE)
+		outcome = zdm_guard_clean_up(job);
+	if (outcome.result == ZDM_RUN_DONE)
+		return true;
+	run->base.ended = true;
+	run->base.outcome = outcome;
+	return false;
+}
+
+/* What there is to know of the relation of a step. */
+typedef struct Place
+{
+	RecipeRun  *run;
+	ZdmStep    *step;
+	const char *state;			/* of the step, when it is left out */
+	bool		gone;			/* the relation */
+	bool		left;			/* it is gone, or no longer below the table */
+} Place;
+
+/* Of the table itself, nothing is ever left out. */
+static bool
+has_left(const RecipeRun *run, const ZdmStep *step)
+{
+	return step->target_name && !zdm_below_is_part(step->target, run->base.job->target);
+}
+
+/* Step. */
+static void
+look_at_place_step(void *arg)
+{
+	Place	   *place = arg;
+
+	place->gone = place->step->target_name && !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(place->step->target));
+	place->left = place->gone || has_left(place->run, place->step);
+}
+
+/* Step: what was found in a relation that is not part of the table is not in the way. */
+static void
+leave_out_step(void *arg)
+{
+	Place	   *place = arg;
+	int64		job_id = place->run->base.job->id;
+
+	if (place->step->kind == ZDM_STEP_VALIDATE)
+	{
+		zdm_violation_clear(job_id);
+		zdm_validation_discard(job_id);
+	}
+	zdm_recipe_set_state(job_id, place->step->number, place->state);
+}
+
+/* False when the run has ended. */
+static bool
+leave_out(Place *place)
+{
+	ZdmRun	   *base = &place->run->base;
+
+	if (!clear_away(place->run, place->step) || !zdm_run_bookkeep(base, leave_out_step, place))
+		return false;
+	zdm_note_event(base, "left out",
+				   psprintf("step %d: table %s.%s is no longer part of the target", place->step->number,
+							place->step->target_schema, place->step->target_name));
+	place->step->done = true;
+	return !base->ended;
 }
 
 /* ---------- one statement ---------- */
@@ -88,22 +211,56 @@ begin_run(const ZdmJob *job, ZdmRunOutcome *outcome)
 typedef struct StepStatement
 {
 	RecipeRun  *run;
-	const ZdmStep *step;
+	ZdmStep    *step;
 	const char *text;
-	const char *state;			/* of the step, once it has run */
-	AlterTableStmt *tree;		/* of text, on the job's target whatever its
-								 * name is now; in run_mcxt */
+	bool		undoes;
+	AlterTableStmt *tree;		/* of text, on the step's target whatever its
+								 * name is now; in step_mcxt */
 	List	   *targets;
+	int			wanted;			/* steps that were added, and come first */
 } StepStatement;
 
 /* The target's name may have changed, or be another table's by now. */
+static void
+parse_step(StepStatement *statement, Oid target)
+{
+	MemoryContext old = MemoryContextSwitchTo(statement->run->step_mcxt);
+	ZdmStatement *parsed = zdm_statement_parse(statement->text);
+	RangeVar   *relation = makeRangeVar(get_namespace_name(get_rel_namespace(target)), get_rel_name(target), -1);
+
+	statement->tree = castNode(AlterTableStmt, parsed->tree);
+	relation->inh = statement->tree->relation->inh;
+	statement->tree->relation = relation;
+	statement->targets = zdm_ddl_targets(parsed);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Add the steps without which this one cannot run.  True when there are such:
+ * they come first.
+ */
+static bool
+add_wanted(StepStatement *statement)
+{
+	const RecipeRun *run = statement->run;
+	const ZdmStep *step = statement->step;
+	List	   *wanted;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	wanted = zdm_below_wanted(run->recipe, step_target(run, step), step, statement->tree);
+	PopActiveSnapshot();
+	if (wanted != NIL)
+		zdm_recipe_insert(run->base.job->id, step->number, wanted);
+	statement->wanted = list_length(wanted);
+	return wanted != NIL;
+}
+
 static ZdmVerdict
 find_targets_body(ZdmRun *base, void *arg)
 {
 	StepStatement *statement = arg;
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(base->job->target));
-	ZdmStatement *parsed;
-	MemoryContext old;
+	Oid			target = step_target(statement->run, statement->step);
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target));
 	Oid			owner;
 
 	if (!HeapTupleIsValid(tuple))
@@ -112,57 +269,108 @@ find_targets_body(ZdmRun *base, void *arg)
 	ReleaseSysCache(tuple);
 	if (owner != base->owner)
 		return ZDM_OTHER_OWNER;
-
-	old = MemoryContextSwitchTo(base->run_mcxt);
-	parsed = zdm_statement_parse(statement->text);
-	statement->tree = castNode(AlterTableStmt, parsed->tree);
-	statement->tree->relation = makeRangeVar(get_namespace_name(get_rel_namespace(base->job->target)),
-											 get_rel_name(base->job->target), -1);
-	statement->targets = zdm_ddl_targets(parsed);
-	MemoryContextSwitchTo(old);
+	parse_step(statement, target);
+	if (!statement->undoes && (has_left(statement->run, statement->step) || add_wanted(statement)))
+		return statement->wanted > 0 ? ZDM_DONE : ZDM_GONE;
 	return ZDM_DONE;
+}
+
+/* Has somebody made the constraint one of the table above?  Then it is theirs. */
+static bool
+is_theirs(const StepStatement *statement, Oid target)
+{
+	const AlterTableCmd *cmd = linitial_node(AlterTableCmd, statement->tree->cmds);
+	ZdmConstraint *constraint;
+
+	if (!statement->undoes || statement->step->target_name == NULL || cmd->subtype != AT_DropConstraint)
+		return false;
+	constraint = zdm_constraint_load(target, cmd->name);
+	return constraint && OidIsValid(constraint->parent);
 }
 
 static ZdmVerdict
 execute_body(ZdmRun *base, void *arg)
 {
 	StepStatement *statement = arg;
+	Oid			target = step_target(statement->run, statement->step);
 
-	if (RangeVarGetRelid(statement->tree->relation, NoLock, true) != base->job->target)
+	if (RangeVarGetRelid(statement->tree->relation, NoLock, true) != target)
 		return ZDM_GONE;
-	zdm_ddl_execute_tree((Node *) statement->tree, statement->text);
-	zdm_recipe_set_state(base->job->id, statement->step->number, statement->state);
+	if (!statement->undoes && has_left(statement->run, statement->step))
+		return ZDM_GONE;
+	if (!statement->undoes && add_wanted(statement))
+		return ZDM_DONE;
+	if (!is_theirs(statement, target))
+		zdm_ddl_execute_tree((Node *) statement->tree, statement->text);
+	zdm_recipe_set_state(base->job->id, statement->step->number, statement->undoes ? "undone" : "done");
 	return ZDM_DONE;
 }
 
-/* Try until it has run.  False when the run has ended. */
+/* The statement's table could not be found.  True: look again. */
 static bool
-execute(RecipeRun *run, const ZdmStep *step, const char *text, const char *state)
+may_look_again(StepStatement *statement, bool *left_out)
 {
-	StepStatement statement = {.run = run,.step = step};
-	ZdmRun	   *base = &run->base;
+	Place		place = {.run = statement->run,.step = statement->step};
+	ZdmRun	   *base = &statement->run->base;
+
+	place.state = statement->undoes ? "undone" : "done";
+	if (statement->step->target_name == NULL)
+		return !zdm_run_target_is_gone(base);
+	if (!zdm_run_bookkeep(base, look_at_place_step, &place))
+		return false;
+	*left_out = statement->undoes ? place.gone : place.left;
+	return *left_out ? leave_out(&place) : true;
+}
+
+/*
+ * Try until it has run, has been left out, or other steps have been added
+ * before it.  False when the run has ended.
+ */
+static bool
+try_statement(StepStatement *statement)
+{
+	ZdmRun	   *base = &statement->run->base;
+	bool		left_out = false;
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 
-	statement.text = text;
-
-	statement.state = state;
-	base->activity = text;
-
 	for (;;)
 	{
-		verdict = zdm_txn(base, 0, find_targets_body, &statement, &error);
+		statement->wanted = 0;
+		verdict = zdm_txn(base, 0, find_targets_body, statement, &error);
+		if (verdict == ZDM_DONE && statement->wanted == 0)
+			verdict = zdm_ddl_locked(base, statement->targets, execute_body, statement, &error);
 		if (verdict == ZDM_DONE)
-			verdict = zdm_ddl_locked(base, statement.targets, execute_body, &statement, &error);
-		if (verdict == ZDM_DONE)
-			break;
-		if (base->ended || (verdict == ZDM_GONE && zdm_run_target_is_gone(base)))
+			return true;
+		if (base->ended || (verdict == ZDM_GONE && !may_look_again(statement, &left_out)))
 			return false;
-		if (verdict != ZDM_GONE && !zdm_verdict_try_again(base, base->job->target, verdict, error))
+		if (left_out)
+			return true;
+		if (verdict != ZDM_GONE &&
+			!zdm_verdict_try_again(base, step_target(statement->run, statement->step), verdict, error))
 			return false;
 	}
-	zdm_run_progressed(base);
-	zdm_say_progress(base);
+}
+
+/* Run a step's statement, or its undo.  False when the run has ended. */
+static bool
+execute(RecipeRun *run, ZdmStep *step, bool undoes)
+{
+	StepStatement statement = {.run = run,.step = step,.undoes = undoes};
+
+	statement.text = undoes ? step->undo : step->statement;
+	run->base.activity = statement.text;
+	MemoryContextReset(run->step_mcxt);
+	if (!try_statement(&statement))
+		return false;
+	zdm_run_progressed(&run->base);
+	zdm_say_progress(&run->base);
+	if (statement.wanted > 0)
+		zdm_note_event(&run->base, "steps added",
+					   psprintf("%d, for partitions that have no such foreign key", statement.wanted));
+	if (statement.wanted > 0)
+		return !run->base.ended && zdm_run_bookkeep(&run->base, load_recipe_step, run);
+	step->done = !undoes;
 	return true;
 }
 
@@ -171,7 +379,7 @@ execute(RecipeRun *run, const ZdmStep *step, const char *text, const char *state
 typedef struct Preparation
 {
 	RecipeRun  *run;
-	const ZdmStep *step;
+	ZdmStep    *step;
 	bool		is_valid;		/* the constraint */
 } Preparation;
 
@@ -184,8 +392,9 @@ prepare_validation_step(void *arg)
 {
 	Preparation *preparation = arg;
 	int64		job_id = preparation->run->base.job->id;
-	const char *name = preparation->step->object;
-	Oid			target = preparation->run->base.job->target;
+	const ZdmStep *step = preparation->step;
+	const char *name = step->object;
+	Oid			target = step_target(preparation->run, step);
 	ZdmConstraint *constraint = zdm_constraint_load(target, name);
 	ZdmValidationSpec *there = zdm_validation_load(job_id);
 	ZdmValidationSpec spec = {.target = target};
@@ -196,8 +405,11 @@ prepare_validation_step(void *arg)
 				 errmsg("constraint \"%s\", which the job has added, does not exist any more", name),
 				 errhint("Cancel the job, and start it again under another name.")));
 	preparation->is_valid = constraint->valid;
-	if (preparation->is_valid || (there && strcmp(there->constraint_name, name) == 0))
+	if (preparation->is_valid ||
+		(there && there->target == target && strcmp(there->constraint_name, name) == 0))
 		return;
+	spec.target_schema = step->target_schema;
+	spec.target_name = step->target_name;
 	spec.constraint_name = pstrdup(name);
 	spec.constraint_type = pstrdup(zdm_constraint_type_name(constraint->contype));
 	spec.definition = zdm_constraint_definition(constraint);
@@ -215,11 +427,12 @@ note_done_step(void *arg)
 	Preparation *preparation = arg;
 
 	zdm_recipe_set_state(preparation->run->base.job->id, preparation->step->number, "done");
+	preparation->step->done = true;
 }
 
 /* Is the outcome done?  If not, it is the run's. */
 static bool
-accept(RecipeRun *run, const ZdmStep *step, ZdmRunOutcome outcome)
+accept(RecipeRun *run, ZdmStep *step, ZdmRunOutcome outcome)
 {
 	Preparation preparation = {.run = run,.step = step};
 
@@ -233,34 +446,68 @@ accept(RecipeRun *run, const ZdmStep *step, ZdmRunOutcome outcome)
 }
 
 /*
- * The constraint may be valid already: marked by a worker that died before it
- * had removed its guard, or by somebody else while the job was paused.
+ * Validate the step's constraint.  It may be valid already: marked by a worker
+ * that died before it had removed its guard, or by somebody else while the job
+ * was paused.
  */
-static bool
-validate(RecipeRun *run, const ZdmStep *step)
+static ZdmRunOutcome
+run_validation(RecipeRun *run, ZdmStep *step)
 {
 	Preparation preparation = {.run = run,.step = step};
 
 	if (!zdm_run_bookkeep(&run->base, prepare_validation_step, &preparation))
+		return run->base.outcome;
+	return preparation.is_valid ? zdm_guard_clean_up(run->base.job) : zdm_validation_run(step_job(run, step));
+}
+
+/* What is not there need not be valid: neither before nor when that is why it failed. */
+static bool
+validate(RecipeRun *run, ZdmStep *step)
+{
+	Place		place = {.run = run,.step = step,.state = "done"};
+	ZdmRunOutcome outcome;
+
+	if (!zdm_run_bookkeep(&run->base, look_at_place_step, &place))
 		return false;
-	return accept(run, step, preparation.is_valid ? zdm_guard_clean_up(run->base.job) :
-				  zdm_validation_run(run->base.job));
+	if (place.left)
+		return leave_out(&place);
+	outcome = run_validation(run, step);
+	if (run->base.ended)
+		return false;
+	if (outcome.result == ZDM_RUN_FAILED && !zdm_run_bookkeep(&run->base, look_at_place_step, &place))
+		return false;
+	return place.left ? leave_out(&place) : accept(run, step, outcome);
 }
 
 /* False when the run has ended. */
 static bool
-do_step(RecipeRun *run, const ZdmStep *step)
+do_step(RecipeRun *run, ZdmStep *step)
 {
 	switch (step->kind)
 	{
 		case ZDM_STEP_DDL:
-			return execute(run, step, step->statement, "done");
+			return execute(run, step, false);
 		case ZDM_STEP_VALIDATE:
 			return validate(run, step);
 		case ZDM_STEP_INDEX:
-			return accept(run, step, zdm_index_build_for(run->base.job, step->statement, step->object));
+			return accept(run, step, zdm_index_build_for(step_job(run, step), step->statement, step->object));
 	}
 	return false;				/* keep the compiler quiet */
+}
+
+static ZdmStep *
+next_step(const RecipeRun *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->recipe->steps)
+	{
+		ZdmStep    *step = lfirst(lc);
+
+		if (!step->done)
+			return step;
+	}
+	return NULL;
 }
 
 /*
@@ -272,15 +519,13 @@ zdm_recipe_run(const ZdmJob *job)
 {
 	ZdmRunOutcome outcome;
 	RecipeRun  *run = begin_run(job, &outcome);
-	ListCell   *lc;
+	ZdmStep    *step;
 
 	if (run == NULL)
 		return outcome;
-	foreach(lc, run->recipe->steps)
+	while ((step = next_step(run)) != NULL)
 	{
-		ZdmStep    *step = lfirst(lc);
-
-		if (!step->done && !do_step(run, step))
+		if (!do_step(run, step))
 			return run->base.outcome;
 	}
 	zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);
@@ -300,57 +545,44 @@ note_undone_step(void *arg)
 	zdm_recipe_set_state(job_id, preparation->step->number, "undone");
 }
 
-/* What else a step may have left behind.  False when the run has ended. */
-static bool
-clear_away(RecipeRun *run, const ZdmStep *step)
-{
-	const ZdmJob *job = run->base.job;
-	ZdmRunOutcome outcome = {ZDM_RUN_DONE, NULL};
-
-	if (step->kind == ZDM_STEP_INDEX)
-		outcome = zdm_index_remove_for(job, step->object);
-	else if (step->kind == ZDM_STEP_VALIDATE)
-		outcome = zdm_guard_clean_up(job);
-	if (outcome.result == ZDM_RUN_DONE)
-		return true;
-	run->base.ended = true;
-	run->base.outcome = outcome;
-	return false;
-}
-
 /*
  * A step that has nothing to undo is undone too: what it rested on will be
  * made anew when the job is tried again.  False when the run has ended.
  */
 static bool
-undo_step(RecipeRun *run, const ZdmStep *step)
+undo_step(RecipeRun *run, ZdmStep *step)
 {
 	Preparation preparation = {.run = run,.step = step};
 
+	if (!run->has_target && step->target_name == NULL)
+		return true;
 	if (!clear_away(run, step))
 		return false;
 	if (!step->done && step->kind != ZDM_STEP_VALIDATE)
 		return true;
 	if (step->kind == ZDM_STEP_DDL && step->undo)
-		return execute(run, step, step->undo, "undone");
+		return execute(run, step, true);
 	return zdm_run_bookkeep(&run->base, note_undone_step, &preparation);
 }
 
 /*
  * Undo what a cancelled recipe has done, so that nothing of it is left; with
- * the table all of it is gone.  Called likewise.
+ * the table all of it is gone but for what former partitions have.  Called
+ * likewise.
  */
 ZdmRunOutcome
 zdm_recipe_clean_up(const ZdmJob *job)
 {
 	ZdmRunOutcome outcome;
 	RecipeRun  *run = begin_run(job, &outcome);
+	List	   *steps;
 
 	if (run == NULL)
 		return outcome;
-	for (int i = list_length(run->recipe->steps) - 1; run->has_target && i >= 0; i--)
+	steps = run->recipe->steps;
+	for (int i = list_length(steps) - 1; i >= 0; i--)
 	{
-		if (!undo_step(run, list_nth(run->recipe->steps, i)))
+		if (!undo_step(run, list_nth(steps, i)))
 			return run->base.outcome;
 	}
 	zdm_run_end(&run->base, ZDM_RUN_DONE, NULL);

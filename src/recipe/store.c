@@ -37,26 +37,46 @@ parse_kind(const char *name)
 	return ZDM_STEP_DDL;		/* keep the compiler quiet */
 }
 
-static void
-insert_step(int64 job_id, const ZdmStep *step)
+/* Which cluster and database an OID means something in. */
+#define PLACE_SQL "(SELECT cluster_id || '/' || database_id FROM zdm.job WHERE job_id = $1)"
+
+#define INSERT_SQL \
+	"INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, expected_ms," \
+	" state, finished_at, target, target_schema, target_name, target_in)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, $7, $8," \
+	" CASE WHEN $9 THEN 'done' ELSE 'pending' END, CASE WHEN $9 THEN clock_timestamp() END," \
+	" $10, $11, $12, CASE WHEN $12 IS NOT NULL THEN " PLACE_SQL " END)"
+
+static Datum
+text_or_null(const char *text, bool *isnull)
 {
-	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID};
+	*isnull = text == NULL;
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
+static void
+insert_step(int64 job_id, int number, const ZdmStep *step)
+{
+	static const Oid argtypes[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, FLOAT8OID,
+	BOOLOID, OIDOID, TEXTOID, TEXTOID};
 	bool		isnull[lengthof(argtypes)] = {false};
 	Datum		values[lengthof(argtypes)];
 
-	isnull[4] = step->undo == NULL;
 	values[0] = Int64GetDatum(job_id);
-	values[1] = Int32GetDatum(step->number);
+	values[1] = Int32GetDatum(number);
 	values[2] = CStringGetTextDatum(kind_names[step->kind]);
 	values[3] = CStringGetTextDatum(step->statement);
-	values[4] = step->undo ? CStringGetTextDatum(step->undo) : (Datum) 0;
+	values[4] = text_or_null(step->undo, &isnull[4]);
 	values[5] = CStringGetTextDatum(step->object);
 	values[6] = CStringGetTextDatum(step->lock);
 	isnull[7] = step->expected_ms < 0;
 	values[7] = Float8GetDatum(step->expected_ms);
-	zdm_catalog_execute("INSERT INTO zdm.recipe_step (job_id, step, kind, statement, undo, object, lock, expected_ms)"
-						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-						lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
+	values[8] = BoolGetDatum(step->done);
+	isnull[9] = step->target_name == NULL;
+	values[9] = ObjectIdGetDatum(step->target);
+	values[10] = text_or_null(step->target_schema, &isnull[10]);
+	values[11] = text_or_null(step->target_name, &isnull[11]);
+	zdm_catalog_execute(INSERT_SQL, lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT);
 }
 
 /* Insert the rows of a new recipe. */
@@ -77,7 +97,7 @@ zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe)
 	zdm_catalog_execute("INSERT INTO zdm.recipe (job_id, recipe, definition, settings) VALUES ($1, $2, $3, $4)",
 						lengthof(argtypes), argtypes, values, NULL, SPI_OK_INSERT);
 	foreach(lc, recipe->steps)
-		insert_step(job_id, lfirst(lc));
+		insert_step(job_id, ((ZdmStep *) lfirst(lc))->number, lfirst(lc));
 	zdm_catalog_end(&scope);
 }
 
@@ -94,6 +114,11 @@ step_from_result(int row, MemoryContext mcxt)
 	step->object = zdm_catalog_text(row, 5, mcxt);
 	step->lock = zdm_catalog_text(row, 6, mcxt);
 	step->done = DatumGetBool(zdm_catalog_value(row, 7, &isnull));
+	step->target_schema = zdm_catalog_text(row, 8, mcxt);
+	step->target_name = zdm_catalog_text(row, 9, mcxt);
+	step->target = DatumGetObjectId(zdm_catalog_value(row, 10, &isnull));
+	if (isnull)
+		step->target = InvalidOid;
 	return step;
 }
 
@@ -105,7 +130,7 @@ load_steps(int64 job_id, MemoryContext mcxt)
 	List	   *steps = NIL;
 	int			nsteps;
 
-	nsteps = zdm_catalog_execute("SELECT step, kind, statement, undo, object, lock, state = 'done'"
+	nsteps = zdm_catalog_execute("SELECT step, kind, statement, undo, object, lock, state = 'done', target_schema, target_name, target"
 								 " FROM zdm.recipe_step WHERE job_id = $1 ORDER BY step",
 								 1, &argtype, &value, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < nsteps; i++)
@@ -164,7 +189,7 @@ zdm_recipe_objects(Oid target)
 
 	zdm_catalog_begin(&scope);
 	nrows = zdm_catalog_execute("SELECT DISTINCT s.object FROM zdm.recipe_step s JOIN zdm.job j USING (job_id)"
-								" WHERE j.target = $1 AND j.state <> 'done'",
+								" WHERE coalesce(s.target, j.target) = $1 AND j.state <> 'done'",
 								1, &argtype, &value, NULL, SPI_OK_SELECT);
 	for (int i = 0; i < nrows; i++)
 	{
@@ -176,6 +201,45 @@ zdm_recipe_objects(Oid target)
 	}
 	zdm_catalog_end(&scope);
 	return objects;
+}
+
+/*
+ * Further steps before the one of that number, which is step number +
+ * list_length(steps) afterwards.
+ */
+void
+zdm_recipe_insert(int64 job_id, int number, const List *steps)
+{
+	static const Oid argtypes[] = {INT8OID, INT4OID, INT4OID};
+	Datum		values[] = {Int64GetDatum(job_id), Int32GetDatum(number), Int32GetDatum(list_length(steps))};
+	ZdmCatalogScope scope;
+	ListCell   *lc;
+
+	zdm_catalog_begin(&scope);
+	/* by way of negative numbers: no two are the same at any moment */
+	zdm_catalog_execute("UPDATE zdm.recipe_step SET step = - (step + $3) WHERE job_id = $1 AND step >= $2",
+						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_execute("UPDATE zdm.recipe_step SET step = - step WHERE job_id = $1 AND step < 0",
+						1, argtypes, values, NULL, SPI_OK_UPDATE);
+	foreach(lc, steps)
+		insert_step(job_id, number + foreach_current_index(lc), lfirst(lc));
+	zdm_catalog_end(&scope);
+}
+
+/* After a restore, a copy or an upgrade: the relations of steps are those of the same names. */
+void
+zdm_recipe_find_targets(int64 job_id)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(job_id);
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.recipe_step SET target_in = " PLACE_SQL ","
+						" target = coalesce(to_regclass(format('%I.%I', target_schema, target_name))::oid, 0)"
+						" WHERE job_id = $1 AND target_name IS NOT NULL AND target_in IS DISTINCT FROM " PLACE_SQL,
+						1, &argtype, &value, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
 }
 
 /* Note what has become of a step: done or undone. */

@@ -13,6 +13,8 @@ extern const char *zdm_recipe_kind_name(ZdmStepKind kind);
 extern void zdm_recipe_store(int64 job_id, const ZdmRecipe *recipe);
 extern ZdmRecipe *zdm_recipe_load(int64 job_id);
 extern List *zdm_recipe_objects(Oid target);
+extern void zdm_recipe_insert(int64 job_id, int number, const List *steps);
+extern void zdm_recipe_find_targets(int64 job_id);
 extern void zdm_recipe_set_state(int64 job_id, int step, const char *state);
 
 #endif							/* ZDM_RECIPE_STORE_H */
