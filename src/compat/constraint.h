@@ -15,6 +15,9 @@
 /* May a foreign key of a partitioned table be NOT VALID? */
 #define ZDM_FOREIGN_KEY_NOT_VALID_ON_PARTITIONED (PG_VERSION_NUM >= 180000)
 
+/* 18: DROP NOT NULL leaves it to a child that has it of its own */
+#define ZDM_DROP_NOT_NULL_TAKES_ALL (PG_VERSION_NUM < 180000)
+
 /* 18: constraints may be NOT ENFORCED.  ALTER CONSTRAINT is no way out: it scans under ACCESS EXCLUSIVE. */
 #define ZDM_HINT_NOT_ENFORCED \
 	"Drop it with zdm.drop_constraint(), and add it again with zdm.add_check() or zdm.add_foreign_key()."

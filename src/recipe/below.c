@@ -4,7 +4,9 @@
  *
  * Partitions come and go while a recipe runs.  So a step that rests on what
  * its partitions have looks at them under its own locks, and gets further
- * steps before it for what is missing.
+ * steps before it for what is missing.  In the same way a step whose undo
+ * takes something from all children notes before it which of them had that:
+ * steps that have nothing to do, and give it back when they are undone.
  */
 #include "postgres.h"
 
@@ -14,6 +16,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
+#include "compat/constraint.h"
 #include "ddl/statement.h"
 #include "explain/explain.h"
 #include "lib/stringinfo.h"
@@ -189,5 +192,82 @@ zdm_below_wanted(const ZdmRecipe *recipe, Oid relid, const ZdmStep *step, const 
 		return NIL;
 	zdm_below_check_foreign_key(relid);
 	zdm_below_add_foreign_key(&steps, relid, step->statement);
+	return steps;
+}
+
+/* ---------- NOT NULL of children ---------- */
+
+static bool
+is_not_null(Oid relid, const char *column)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relid, column);
+	bool		result = false;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		result = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+static bool
+is_kept_already(const ZdmRecipe *recipe, Oid relid, const char *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, recipe->steps)
+	{
+		const ZdmStep *step = lfirst(lc);
+
+		if (step->target == relid && strcmp(step->statement, statement) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+keep_not_null(List **steps, const ZdmRecipe *recipe, Oid relid, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+	{
+		char	   *statement;
+		ZdmStep    *step;
+
+		if (lfirst_oid(lc) == relid || !is_not_null(lfirst_oid(lc), column))
+			continue;
+		statement = psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET NOT NULL", zdm_step_table(lfirst_oid(lc)),
+							 quote_identifier(column));
+		if (is_kept_already(recipe, lfirst_oid(lc), statement))
+			continue;
+		step = zdm_step_append(steps, ZDM_STEP_DDL, column, statement, pstrdup(statement), ZDM_LOCK_STRONG);
+		zdm_step_set_target(step, lfirst_oid(lc));
+		step->done = true;
+	}
+}
+
+/*
+ * Steps that are done, and give back to what is below relid what it has now
+ * and the undo of this step takes from it.  Undone, they come after that: from
+ * the bottom up, while the proof of NOT NULL is still there, so that nothing
+ * is scanned.  Under the locks of the step; needs a snapshot.
+ */
+List *
+zdm_below_kept(const ZdmRecipe *recipe, Oid relid, const ZdmStep *step)
+{
+	List	   *steps = NIL;
+	ListCell   *lc;
+
+	if (!ZDM_DROP_NOT_NULL_TAKES_ALL || step->undo == NULL || step->kind != ZDM_STEP_DDL)
+		return NIL;
+	foreach(lc, parse(step->undo)->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_DropNotNull)
+			keep_not_null(&steps, recipe, relid, cmd->name);
+	}
 	return steps;
 }

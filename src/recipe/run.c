@@ -218,6 +218,7 @@ typedef struct StepStatement
 								 * name is now; in step_mcxt */
 	List	   *targets;
 	int			wanted;			/* steps that were added, and come first */
+	int			kept;			/* ... and are done */
 } StepStatement;
 
 /* The target's name may have changed, or be another table's by now. */
@@ -253,6 +254,22 @@ add_wanted(StepStatement *statement)
 		zdm_recipe_insert(run->base.job->id, step->number, wanted);
 	statement->wanted = list_length(wanted);
 	return wanted != NIL;
+}
+
+/* Note what is to be given back when the step is undone. */
+static void
+add_kept(StepStatement *statement)
+{
+	const RecipeRun *run = statement->run;
+	const ZdmStep *step = statement->step;
+	List	   *kept;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	kept = zdm_below_kept(run->recipe, step_target(run, step), step);
+	PopActiveSnapshot();
+	if (kept != NIL)
+		zdm_recipe_insert(run->base.job->id, step->number, kept);
+	statement->kept = list_length(kept);
 }
 
 static ZdmVerdict
@@ -300,9 +317,12 @@ execute_body(ZdmRun *base, void *arg)
 		return ZDM_GONE;
 	if (!statement->undoes && add_wanted(statement))
 		return ZDM_DONE;
+	if (!statement->undoes)
+		add_kept(statement);
 	if (!is_theirs(statement, target))
 		zdm_ddl_execute_tree((Node *) statement->tree, statement->text);
-	zdm_recipe_set_state(base->job->id, statement->step->number, statement->undoes ? "undone" : "done");
+	zdm_recipe_set_state(base->job->id, statement->step->number + statement->kept,
+						 statement->undoes ? "undone" : "done");
 	return ZDM_DONE;
 }
 
@@ -368,7 +388,7 @@ execute(RecipeRun *run, ZdmStep *step, bool undoes)
 	if (statement.wanted > 0)
 		zdm_note_event(&run->base, "steps added",
 					   psprintf("%d, for partitions that have no such foreign key", statement.wanted));
-	if (statement.wanted > 0)
+	if (statement.wanted > 0 || statement.kept > 0)
 		return !run->base.ended && zdm_run_bookkeep(&run->base, load_recipe_step, run);
 	step->done = !undoes;
 	return true;

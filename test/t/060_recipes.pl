@@ -130,6 +130,85 @@ for my $done (0, 2, 4, 5, 6, 7)
 	is(shape($table), $key{$table}, "$table: the key, and no more");
 }
 
+# ---- NOT NULL that children had before is given back, without a scan ----
+
+sub not_null_below
+{
+	my ($table) = @_;
+
+	return sql($node, qq{
+		SELECT string_agg(attrelid::regclass::text, ', ' ORDER BY attrelid::regclass::text) FROM pg_attribute
+		 WHERE attname = 'a' AND attnotnull AND attrelid::regclass::text ~ '^${table}(_|\$)'});
+}
+
+sql($node, q{
+	CREATE TABLE parted (k int, a int, b int) PARTITION BY RANGE (k);
+	CREATE TABLE parted_1 PARTITION OF parted (a NOT NULL) FOR VALUES FROM (0) TO (10000);
+	CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10000) TO (20000);
+	CREATE TABLE parted_3 PARTITION OF parted (a NOT NULL) FOR VALUES FROM (20000) TO (30000) PARTITION BY RANGE (k);
+	CREATE TABLE parted_31 PARTITION OF parted_3 FOR VALUES FROM (20000) TO (30000);
+	CREATE TABLE parted_4 PARTITION OF parted FOR VALUES FROM (30000) TO (40000) PARTITION BY RANGE (k);
+	CREATE TABLE parted_41 PARTITION OF parted_4 (a NOT NULL) FOR VALUES FROM (30000) TO (40000);
+	INSERT INTO parted SELECT i, i, i FROM generate_series(0, 39999) i;
+	CREATE TABLE inherited (a int, b int, n int);
+	CREATE TABLE inherited_1 (a int NOT NULL) INHERITS (inherited);
+	CREATE TABLE inherited_2 () INHERITS (inherited);
+	CREATE TABLE inherited_11 () INHERITS (inherited_1);
+	CREATE TABLE inherited_21 (a int NOT NULL) INHERITS (inherited_2);
+	INSERT INTO inherited SELECT i, i FROM generate_series(1, 1000) i;
+	INSERT INTO inherited_1 SELECT i, i FROM generate_series(1, 1000) i;
+	INSERT INTO inherited_2 SELECT i, i FROM generate_series(1, 1000) i});
+$node->append_conf('postgresql.conf', 'log_min_messages = debug1');
+$node->reload;
+my $notes = sql($node, 'SHOW server_version_num') < 180000;
+for my $table ('parted', 'inherited')
+{
+	my $before = not_null_below($table);
+	my $children = () = $before =~ /${table}_/g;
+	# two steps for the proof, the notes of what the children have, SET NOT NULL
+	my $done = 3 + ($notes ? $children : 0);
+
+	stop_at($done, 'fail');
+	my $job = sql($node, qq{SELECT zdm.job_id(zdm.set_not_null('$table', 'a', name => 'children of $table'))});
+	ok(poll($node, "SELECT state = 'failed' FROM zdm.jobs WHERE job_id = $job"), "children of $table: failed");
+	is(sql($node, "SELECT count(*) FROM zdm.steps WHERE job_id = $job AND state = 'done'"), $done, "children of $table: at the last step");
+	stop_at(100, '');
+	for my $round (1, 2)
+	{
+		my $from = log_position($node);
+		sql($node, "SELECT zdm.cancel_job($job)");
+		ok(poll($node, "SELECT count(*) = $round FROM zdm.events WHERE job_id = $job AND event = 'cleaned up'"), "children of $table: cleaned up");
+		is(not_null_below($table), $before, "children of $table: what had it has it, and nothing else");
+		ok(!log_has($node, qr/verifying table/, $from), "children of $table: nothing is scanned") if $notes;
+		stop_at($done, 'fail');
+		sql($node, "SELECT zdm.retry_job($job)");
+		ok(poll($node, "SELECT state = 'failed' FROM zdm.jobs WHERE job_id = $job"), "children of $table: failed again");
+		is(sql($node, "SELECT count(*) FROM zdm.steps WHERE job_id = $job"), $done + 1, "children of $table: noted once");
+		stop_at(100, '');
+	}
+	sql($node, "SELECT zdm.retry_job($job)");
+	wait_done($node, $job, "children of $table");
+	is(sql($node, qq{SELECT count(*) FROM pg_constraint WHERE conname ~ 'zdm_not_null'}), 0, "children of $table: no helper is left");
+}
+$node->append_conf('postgresql.conf', 'log_min_messages = warning');
+$node->reload;
+
+# the same of a primary key, which children do not inherit
+sql($node, q{
+	CREATE TABLE base (a int, b int, n int);
+	CREATE TABLE base_1 (a int NOT NULL) INHERITS (base);
+	CREATE TABLE base_2 () INHERITS (base);
+	INSERT INTO base SELECT i, i FROM generate_series(1, 1000) i});
+stop_at($notes ? 5 : 4, 'fail');
+my $base = sql($node, q{SELECT zdm.job_id(zdm.add_primary_key('base', '{a}'))});
+ok(poll($node, "SELECT state = 'failed' FROM zdm.jobs WHERE job_id = $base"), 'children of a key: failed');
+is(sql($node, "SELECT statement FROM zdm.steps WHERE job_id = $base AND state = 'failed'"),
+	'ALTER TABLE public.base DROP CONSTRAINT IF EXISTS base_a_zdm_not_null', 'children of a key: at the last step');
+sql($node, "SELECT zdm.cancel_job($base)");
+ok(poll($node, "SELECT count(*) = 1 FROM zdm.events WHERE job_id = $base AND event = 'cleaned up'"), 'children of a key: cleaned up');
+is(not_null_below('base'), 'base_1', 'children of a key: what had NOT NULL has it');
+stop_at(100, '');
+
 # ---- paused in a scan by pages, and the constraint made valid by somebody: the guard goes all the same ----
 
 sub guards
