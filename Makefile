@@ -23,7 +23,8 @@ names_in = $(basename $(notdir $(call in_top,$(1))))
 # ---- what the module is made of, room by room, lowest layer first ----
 
 SRCS = \
-	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/cursor_row.c src/core/errors.c src/core/identity.c src/core/session.c src/core/settings.c \
+	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/cursor_row.c src/core/errors.c src/core/expression.c src/core/identity.c \
+	src/core/image.c src/core/pinned.c src/core/row_key.c src/core/session.c src/core/settings.c src/core/shmem.c src/core/text_errors.c src/core/time_dependence.c \
 	src/throttle/contention.c src/throttle/pace.c src/throttle/yield.c src/throttle/wal_flush.c \
 	src/job/api.c src/job/interrupt.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/submit.c src/job/undo.c src/job/visibility.c src/job/wait.c \
 	src/run/pause.c src/run/run.c src/run/txn.c src/run/verdict.c \
@@ -35,8 +36,10 @@ SRCS = \
 	src/backfill/spec.c src/backfill/statement.c src/backfill/stripe_scan.c src/backfill/stripes.c src/backfill/sweep.c \
 	src/backfill/target.c src/backfill/xids.c \
 	src/scan/function_versions.c src/scan/leaves.c src/scan/page_scan.c \
-	src/mapping/require.c \
 	src/violation/violation.c \
+	src/mapping/arguments.c src/mapping/expression.c src/mapping/mapping.c src/mapping/require.c src/mapping/rights.c \
+	src/sync/activity.c src/sync/api.c src/sync/decide.c src/sync/evaluate.c src/sync/install.c src/sync/program.c \
+	src/sync/statement.c src/sync/sync.c \
 	src/verify/api.c src/verify/leaf.c src/verify/proof.c src/verify/rows.c src/verify/sample.c src/verify/store.c src/verify/verify.c \
 	src/constraint/api.c src/constraint/check.c src/constraint/facts.c src/constraint/fk.c src/constraint/fk_list.c \
 	src/constraint/fk_merge.c src/constraint/fk_pages.c src/constraint/fk_parents.c src/constraint/fk_walk.c \
@@ -72,6 +75,7 @@ SQL_PARTS = \
 	src/constraint/guard.sql \
 	src/index/index.sql \
 	src/worker/worker.sql \
+	src/sync/sync.sql \
 	src/job/views.sql \
 	src/verify/views.sql \
 	src/violation/violation.sql

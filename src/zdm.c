@@ -8,6 +8,7 @@
 #include "fmgr.h"
 #include "job/queue.h"
 #include "recipe/stage.h"
+#include "sync/sync.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -21,5 +22,6 @@ _PG_init(void)
 	zdm_settings_define();
 	zdm_queue_init();
 	zdm_recipe_init();
+	zdm_sync_init();
 	zdm_launcher_register();
 }

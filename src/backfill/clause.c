@@ -12,6 +12,7 @@
 
 #include "backfill/clause.h"
 #include "compat/tree.h"
+#include "core/text_errors.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
@@ -24,43 +25,20 @@
 #define SET_PREFIX "UPDATE t SET "
 #define FILTER_PREFIX "SELECT WHERE "
 
-/* what to run under with_clause_errors() */
-typedef void (*ClauseStep) (void *arg);
-
 /*
  * Run step; an error of it gets the clause as its text, a position in that
  * text, and a hint when it has none.
  */
 static void
-with_clause_errors(ClauseStep step, void *arg, const char *argname,
+with_clause_errors(ZdmTextStep step, void *arg, const char *argname,
 				   const char *clause, int prefix_len)
 {
-	MemoryContext mcxt = CurrentMemoryContext;
+	const char *example = strcmp(argname, "filter") == 0 ?
+		"a IS NULL AND b > 0" : "a = b + 1, c = 'x'";
+	ZdmText		text = {.text = clause,.prefix_len = prefix_len};
 
-	PG_TRY();
-	{
-		step(arg);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(mcxt);
-		edata = CopyErrorData();
-		FlushErrorState();
-		if (edata->cursorpos > prefix_len)
-		{
-			edata->internalpos = edata->cursorpos - prefix_len;
-			edata->internalquery = pstrdup(clause);
-		}
-		edata->cursorpos = 0;
-		if (edata->hint == NULL)
-			edata->hint = psprintf("Check %s; it is parsed by itself, as in \"%s\".", argname,
-								   strcmp(argname, "filter") == 0 ?
-								   "a IS NULL AND b > 0" : "a = b + 1, c = 'x'");
-		ReThrowError(edata);
-	}
-	PG_END_TRY();
+	text.hint = psprintf("Check %s; it is parsed by itself, as in \"%s\".", argname, example);
+	zdm_text_errors(step, arg, &text);
 }
 
 typedef struct ParseArg

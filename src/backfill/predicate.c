@@ -10,17 +10,15 @@
  * lists live in this process and belong to its one job; in any other process
  * both functions are true.
  *
- * zdm.differs(a, b) tells whether two values would be stored differently.  It
- * compares images, not with the type's "=": 'a' and 'A' of a case-insensitive
- * type, or 1.0 and 1.00, are equal and yet the row is not right, and a type
- * without "=" (json, xml, point) needs no special treatment.
+ * zdm.differs(a, b) tells whether two values would be stored differently, as
+ * core/image.c compares them.
  */
 #include "postgres.h"
 
 #include "backfill/predicate.h"
+#include "core/image.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -170,6 +168,6 @@ zdm_differs(PG_FUNCTION_ARGS)
 						&type->typlen, &type->typbyval);
 		fcinfo->flinfo->fn_extra = type;
 	}
-	PG_RETURN_BOOL(!datum_image_eq(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
-								   type->typbyval, type->typlen));
+	PG_RETURN_BOOL(!zdm_image_equal(PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
+									type->typbyval, type->typlen));
 }

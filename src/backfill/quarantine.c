@@ -8,56 +8,21 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "backfill/leaf.h"
 #include "backfill/quarantine.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
-#include "compat/tree.h"
 #include "core/catalog.h"
+#include "core/row_key.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
-
-/* {"id": "1", ...} of the primary key's columns; NULL without a key. */
-static char *
-key_as_json(Relation rel, TupleTableSlot *slot)
-{
-	Oid			pkey = zdm_compat_primary_key(rel);
-	Relation	index;
-	StringInfoData buf;
-
-	if (!OidIsValid(pkey))
-		return NULL;
-	index = index_open(pkey, AccessShareLock);
-	initStringInfo(&buf);
-	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
-	{
-		AttrNumber	attno = index->rd_index->indkey.values[i];
-		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-		bool		isnull;
-		Datum		value = slot_getattr(slot, attno, &isnull);
-		Oid			output;
-		bool		is_varlena;
-
-		getTypeOutputInfo(att->atttypid, &output, &is_varlena);
-		appendStringInfoString(&buf, i == 0 ? "{" : ", ");
-		escape_json(&buf, NameStr(att->attname));
-		appendStringInfoString(&buf, ": ");
-		escape_json(&buf, isnull ? "" : OidOutputFunctionCall(output, value));
-	}
-	appendStringInfoChar(&buf, '}');
-	index_close(index, AccessShareLock);
-	return buf.data;
-}
 
 /*
  * The key of a row, read as the owner of the table.  False when that version
@@ -75,7 +40,7 @@ row_key(Relation rel, const ZdmRowVersion *row, char **key)
 		DatumGetTransactionId(slot_getsysattr(slot, MinTransactionIdAttributeNumber,
 											  &isnull)) == row->xmin;
 	if (found)
-		*key = key_as_json(rel, slot);
+		*key = zdm_row_key(rel, slot);
 	ExecDropSingleTupleTableSlot(slot);
 	return found;
 }

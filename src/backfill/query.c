@@ -35,6 +35,7 @@
 #include "catalog/pg_type.h"
 #include "compat/tree.h"
 #include "core/catalog.h"
+#include "core/time_dependence.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -44,7 +45,6 @@
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -251,56 +251,6 @@ has_row_locks(Node *node, void *context)
 	return expression_tree_walker(node, has_row_locks, context);
 }
 
-/* 'now' and its like become a value when the statement is analyzed */
-static bool
-has_special_time(Node *node, void *context)
-{
-	static const char *const words[] = {"now", "today", "tomorrow", "yesterday"};
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, A_Const))
-	{
-		A_Const    *constant = (A_Const *) node;
-		char	   *text;
-
-		if (constant->isnull || !IsA(&constant->val, String))
-			return false;
-		text = constant->val.sval.sval;
-		text	  +=strspn(text, " \t\n");
-
-		for (int i = 0; i < lengthof(words); i++)
-		{
-			if (pg_strncasecmp(text, words[i], strlen(words[i])) == 0)
-				return true;
-		}
-		return false;
-	}
-	return raw_expression_tree_walker(node, has_special_time, context);
-}
-
-static bool
-has_time_value(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, has_time_value, context, 0);
-	if (IsA(node, Const) || IsA(node, FuncExpr) || IsA(node, CoerceViaIO))
-	{
-		switch (exprType(node))
-		{
-			case DATEOID:
-			case TIMEOID:
-			case TIMETZOID:
-			case TIMESTAMPOID:
-			case TIMESTAMPTZOID:
-				return true;
-		}
-	}
-	return expression_tree_walker(node, has_time_value, context);
-}
-
 /* a whole-row reference to the target, also from within a sub-select */
 static bool
 is_whole_row(Node *node, void *context)
@@ -321,35 +271,6 @@ is_whole_row(Node *node, void *context)
 		return found;
 	}
 	return expression_tree_walker(node, is_whole_row, context);
-}
-
-static bool
-is_time_dependent(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, SQLValueFunction))
-	{
-		SQLValueFunctionOp op = ((SQLValueFunction *) node)->op;
-
-		if (op <= SVFOP_LOCALTIMESTAMP_N)
-			return true;
-	}
-	if (IsA(node, FuncExpr))
-	{
-		Oid			func = ((FuncExpr *) node)->funcid;
-
-		if (func == F_NOW || func == F_TRANSACTION_TIMESTAMP ||
-			func == F_STATEMENT_TIMESTAMP || func == F_AGE_TIMESTAMP ||
-			func == F_AGE_TIMESTAMPTZ || func == F_TXID_CURRENT ||
-			func == F_TXID_CURRENT_IF_ASSIGNED || func == F_PG_CURRENT_XACT_ID ||
-			func == F_PG_CURRENT_XACT_ID_IF_ASSIGNED || func == F_TXID_CURRENT_SNAPSHOT ||
-			func == F_PG_CURRENT_SNAPSHOT || func == F_PG_BACKEND_PID)
-			return true;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, is_time_dependent, context, 0);
-	return expression_tree_walker(node, is_time_dependent, context);
 }
 
 /* Facts of an analyzed UPDATE. */
@@ -373,8 +294,6 @@ facts_of(Query *query, const ZdmBackfillSpec *spec, Relation rel)
 
 		if (contain_volatile_functions(value))
 			facts->volatile_assignment = true;
-		if (is_time_dependent(value, NULL))
-			facts->time_dependent_assignment = true;
 		if (is_multiassign(value, NULL))
 			facts->comparable = false;
 		if (tle->resjunk)
@@ -385,9 +304,8 @@ facts_of(Query *query, const ZdmBackfillSpec *spec, Relation rel)
 			facts->first_column = pstrdup(NameStr(TupleDescAttr(RelationGetDescr(rel),
 																tle->resno - 1)->attname));
 	}
-	if (has_special_time((Node *) spec->set_list, NULL) &&
-		has_time_value((Node *) query->targetList, NULL))
-		facts->time_dependent_assignment = true;
+	facts->time_dependent_assignment = zdm_depends_on_time((Node *) spec->set_list,
+														   (Node *) query->targetList);
 	facts->depends_on_other_rows = depends_on_other_rows(query, rel);
 	if (facts->volatile_assignment || facts->time_dependent_assignment ||
 		facts->depends_on_other_rows)

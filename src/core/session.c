@@ -70,6 +70,18 @@ zdm_session_record(ZdmSessionSettings *settings, const char *const *more, int nm
 	}
 }
 
+/* Is it one of the settings that every recording has? */
+bool
+zdm_session_is_recorded(const char *name)
+{
+	for (int i = 0; i < lengthof(recorded_settings); i++)
+	{
+		if (strcmp(recorded_settings[i], name) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The recorded search_path. */
 const char *
 zdm_session_search_path(const ZdmSessionSettings *settings)

@@ -14,6 +14,7 @@ typedef struct ZdmSessionSettings
 } ZdmSessionSettings;
 
 extern void zdm_session_record(ZdmSessionSettings *settings, const char *const *more, int nmore);
+extern bool zdm_session_is_recorded(const char *name);
 extern const char *zdm_session_search_path(const ZdmSessionSettings *settings);
 extern void zdm_session_apply(const ZdmSessionSettings *settings);
 extern Datum zdm_session_to_array(const ZdmSessionSettings *settings);

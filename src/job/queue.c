@@ -22,6 +22,7 @@
 
 #include "access/xact.h"
 #include "core/settings.h"
+#include "core/shmem.h"
 #include "job/queue.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -29,7 +30,6 @@
 #include "storage/lwlock.h"
 #include "storage/pmsignal.h"
 #include "storage/proc.h"
-#include "storage/shmem.h"
 #include "utils/timestamp.h"
 
 #define MAX_DATABASES 64
@@ -65,9 +65,6 @@ typedef struct QueueShared
 } QueueShared;
 
 static QueueShared *shared = NULL;
-
-static shmem_request_hook_type prev_shmem_request_hook = NULL;
-static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 
 /*
  * The request of the current transaction: the lowest nest level of
@@ -132,30 +129,9 @@ due_time(const QueueEntry *entry)
 /* ---------- hooks ---------- */
 
 static void
-request_shmem(void)
+init_shared(void *area, LWLock *lock)
 {
-	if (prev_shmem_request_hook)
-		prev_shmem_request_hook();
-	RequestAddinShmemSpace(MAXALIGN(sizeof(QueueShared)));
-	RequestNamedLWLockTranche("zdm", 1);
-}
-
-static void
-startup_shmem(void)
-{
-	bool		found;
-
-	if (prev_shmem_startup_hook)
-		prev_shmem_startup_hook();
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	shared = ShmemInitStruct("zdm queue", sizeof(QueueShared), &found);
-	if (!found)
-	{
-		memset(shared, 0, sizeof(QueueShared));
-		shared->lock = &(GetNamedLWLockTranche("zdm"))->lock;
-	}
-	LWLockRelease(AddinShmemInitLock);
+	((QueueShared *) area)->lock = lock;
 }
 
 static void
@@ -264,14 +240,7 @@ zdm_queue_init(void)
 {
 	RegisterXactCallback(at_transaction_end, NULL);
 	RegisterSubXactCallback(at_subtransaction_end, NULL);
-
-	if (process_shared_preload_libraries_in_progress)
-	{
-		prev_shmem_request_hook = shmem_request_hook;
-		shmem_request_hook = request_shmem;
-		prev_shmem_startup_hook = shmem_startup_hook;
-		shmem_startup_hook = startup_shmem;
-	}
+	zdm_shmem_add("zdm queue", sizeof(QueueShared), (void **) &shared, init_shared);
 }
 
 /* Is zdm in shared_preload_libraries, so that there is a launcher? */

@@ -10,45 +10,19 @@
  */
 #include "postgres.h"
 
+#include "core/expression.h"
 #include "core/identity.h"
 #include "ddl/statement.h"
 #include "miscadmin.h"
-#include "nodes/parsenodes.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
 #include "parser/parse_relation.h"
-#include "parser/parser.h"
 #include "recipe/expression.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 
-static void
-refuse_more(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_SYNTAX_ERROR),
-			 errmsg("expression must be one expression and nothing else"),
-			 errhint("Give what stands between the parentheses of CHECK, as in: amount > 0.")));
-}
-
-/* What is parsed is the part of a SELECT that follows the word. */
-static Node *
-parse_expression(const char *expression)
-{
-	List	   *stmts = raw_parser(expression, RAW_PARSE_PLPGSQL_EXPR);
-	SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, stmts)->stmt);
-	ResTarget  *target;
-
-	if (list_length(select->targetList) != 1 || select->distinctClause || select->fromClause ||
-		select->whereClause || select->groupClause || select->havingClause || select->windowClause ||
-		select->sortClause || select->limitOffset || select->limitCount || select->lockingClause)
-		refuse_more();
-	target = linitial_node(ResTarget, select->targetList);
-	if (target->name || target->indirection)
-		refuse_more();
-	return target->val;
-}
+#define HINT "Give what stands between the parentheses of CHECK, as in: amount > 0."
 
 typedef struct Analysis
 {
@@ -68,7 +42,7 @@ analyze_step(void *arg)
 	pstate->p_sourcetext = analysis->expression;
 	item = addRangeTableEntryForRelation(pstate, analysis->rel, AccessShareLock, NULL, false, true);
 	addNSItemToQuery(pstate, item, true, true, true);
-	expr = transformExpr(pstate, parse_expression(analysis->expression), EXPR_KIND_CHECK_CONSTRAINT);
+	expr = transformExpr(pstate, zdm_expression_parse(analysis->expression, HINT), EXPR_KIND_CHECK_CONSTRAINT);
 	expr = coerce_to_boolean(pstate, expr, "CHECK");
 	assign_expr_collations(pstate, expr);
 	free_parsestate(pstate);

@@ -4,6 +4,7 @@
 # usage: report.pl RESULTS PART [INDEXES]     prints the ratios or medians of a part
 #        report.pl RESULTS validate EXPRESSION  the same for a constraint of that kind
 #        report.pl RESULTS validate_load KIND  the same for validations under load
+#        report.pl RESULTS dual_write         the same for sync triggers
 #        report.pl RESULTS json MACHINE       prints the document; MACHINE: a file of "name<TAB>value" lines
 #
 # RESULTS has a line of JSON for each measurement, as written by record in run.sh.
@@ -24,6 +25,8 @@ my %target = (
 	throughput5 => { faster => 3, wal => 0.35, grown => 1.1 },
 	foreground => { zdm => 1.2, full => 1.5 },
 	validate => { check => 1 },
+	dual_write => { 'frame:insert' => 0.25, 'frame:copy' => 0.25, 'cast:insert' => 0.4, 'cast:copy' => 0.4,
+		'cast:update' => 0.4, 'neither:update' => 0.35 },
 	validate_load => { p99 => 1.2 });
 
 sub ratio { return $_[1] > 0 ? sprintf('%.2f', $_[0] / $_[1]) + 0 : undef; }
@@ -155,6 +158,33 @@ sub print_validate_load
 	}
 }
 
+# Time above no trigger, of zdm through that of PL/pgSQL, by group; each one's best.
+sub dual_write_ratios
+{
+	my (%rows, %ratio);
+	push @{ $rows{ $_->{group} }{ $_->{method} } }, $_ for grep { $_->{part} eq 'dual_write' } @all;
+	for my $group (keys %rows)
+	{
+		my %best = map { $_ => smallest('ms', @{ $rows{$group}{$_} }) } keys %{ $rows{$group} };
+		my ($zdm, $plpgsql) = map { $best{$_} - $best{none} } qw(zdm plpgsql);
+		my $per_row = 1e6 / $rows{$group}{none}[0]{rows};
+		$ratio{$group} = {
+			zdm_ns => int($zdm * $per_row),
+			plpgsql_ns => int($plpgsql * $per_row),
+			ratio => ratio($zdm, $plpgsql),
+			target => $target{dual_write}{$group} };
+	}
+	return \%ratio;
+}
+
+sub print_dual_write
+{
+	my $ratio = dual_write_ratios();
+	print "above no trigger, a row:\n";
+	printf "%-16s zdm %5d ns, PL/pgSQL %5d ns: %.2fx (target: %.2fx)\n", $_, @{ $ratio->{$_} }{qw(zdm_ns plpgsql_ns ratio target)}
+	  for sort keys %$ratio;
+}
+
 sub print_json
 {
 	my %machine;
@@ -172,6 +202,7 @@ sub print_json
 		my $r = throughput_ratios(@$group);
 		$ratios{"$group->[0]_$group->[1]_indexes"} = $r if $r;
 	}
+	$ratios{dual_write} = dual_write_ratios();
 	for my $expression (qw(simple several))
 	{
 		my $ratio = validate_ratio($expression);
@@ -185,4 +216,5 @@ if ($part eq 'json') { print_json(); }
 elsif ($part eq 'foreground') { print_foreground(); }
 elsif ($part eq 'validate') { print_validate(); }
 elsif ($part eq 'validate_load') { print_validate_load(); }
+elsif ($part eq 'dual_write') { print_dual_write(); }
 else { print_throughput($part, $argument); }

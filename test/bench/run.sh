@@ -9,8 +9,9 @@
 # Environment:
 #   ROWS=2000000          rows of the table (two and a half times as many in those that validate)
 #   ROUNDS=3              rounds of "foreground" and those that validate, interleaved; medians are printed
-#   ONLY="throughput logical foreground memory validate validate_fk validate_load stall"   which parts
+#   ONLY="throughput logical foreground memory validate validate_fk validate_load stall dual_write"   which parts
 #   RATE=                 transactions/s of the load; default: 40 % of what the machine can do, at most 1500
+#   DUAL_ROWS=1000000     rows that "dual_write" writes
 #   STALL_SECONDS=30      how long the reader of "stall" has the table
 #   RESULTS=results       folder for bench.json
 # and what test/lib/stage.sh offers.
@@ -31,8 +32,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/bench/validate_fk.sh
 . test/bench/stall.sh
 . test/bench/validate_load.sh
+. test/bench/dual_write.sh
 
-PARTS='throughput logical foreground memory validate validate_fk validate_load stall'
+PARTS='throughput logical foreground memory validate validate_fk validate_load stall dual_write'
 ROWS=${ROWS:-2000000}
 ROUNDS=${ROUNDS:-3}
 

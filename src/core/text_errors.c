@@ -1,0 +1,42 @@
+/*
+ * text_errors.c
+ *	  Errors in a text that a user gave: where in it, and what to do.
+ */
+#include "postgres.h"
+
+#include "core/text_errors.h"
+
+/*
+ * Run step; an error of it is raised again with its subject, the user's text
+ * as its query, the position in that, and the hint when it has none.
+ */
+void
+zdm_text_errors(ZdmTextStep step, void *arg, const ZdmText *text)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		step(arg);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		if (edata->cursorpos > text->prefix_len)
+		{
+			edata->internalpos = edata->cursorpos - text->prefix_len;
+			edata->internalquery = pstrdup(text->text);
+		}
+		edata->cursorpos = 0;
+		if (text->subject != NULL)
+			edata->message = psprintf("%s: %s", text->subject, edata->message);
+		if (edata->hint == NULL)
+			edata->hint = pstrdup(text->hint);
+		ReThrowError(edata);
+	}
+	PG_END_TRY();
+}
