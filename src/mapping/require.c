@@ -10,6 +10,7 @@
 
 #include "access/relation.h"
 #include "commands/trigger.h"
+#include "mapping/arguments.h"
 #include "mapping/require.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -19,7 +20,7 @@
 static bool
 fires_always(Relation rel, int64 id)
 {
-	char	   *name = psprintf("%s" INT64_FORMAT, ZDM_SYNC_TRIGGER_PREFIX, id);
+	char	   *name = zdm_sync_trigger_name(id);
 
 	for (int i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
 	{

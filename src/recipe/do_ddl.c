@@ -19,6 +19,7 @@
 #include "commands/tablecmds.h"
 #include "core/settings.h"
 #include "ddl/lock.h"
+#include "ddl/portal.h"
 #include "ddl/statement.h"
 #include "ddl/targets.h"
 #include "constraint/facts.h"
