@@ -212,6 +212,15 @@ SELECT * FROM sync_t ORDER BY id;
 SELECT * FROM sync_met(9005);
 DROP TABLE sync_t;
 
+-- ... also where the row was not consistent before, and reverse may fail for some
+CREATE TABLE sync_t (id int PRIMARY KEY, a int, b bigint);
+INSERT INTO sync_t VALUES (1, 99, 17), (2, 99, 10000000000);
+SELECT sync_make('sync_t', 9008, 'b', 'a', 'a', 'b - b % 10');
+UPDATE sync_t SET a = 10 WHERE id = 1;
+UPDATE sync_t SET a = 10 WHERE id = 2;
+SELECT * FROM sync_t ORDER BY id;
+DROP TABLE sync_t;
+
 --
 -- defaults, identity, generated columns, NULLs
 --

@@ -35,10 +35,10 @@ with_clause_errors(ZdmTextStep step, void *arg, const char *argname,
 {
 	const char *example = strcmp(argname, "filter") == 0 ?
 		"a IS NULL AND b > 0" : "a = b + 1, c = 'x'";
-	ZdmText		text = {.text = clause,.prefix_len = prefix_len};
+	ZdmText		given = {.source = clause,.prefix_len = prefix_len};
 
-	text.hint = psprintf("Check %s; it is parsed by itself, as in \"%s\".", argname, example);
-	zdm_text_errors(step, arg, &text);
+	given.hint = psprintf("Check %s; it is parsed by itself, as in \"%s\".", argname, example);
+	zdm_text_errors(step, arg, &given);
 }
 
 typedef struct ParseArg

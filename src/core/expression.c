@@ -34,9 +34,9 @@ is_star(const Node *node)
  * is more than an expression.
  */
 Node *
-zdm_expression_parse(const char *text, const char *hint)
+zdm_expression_parse(const char *source, const char *hint)
 {
-	List	   *stmts = raw_parser(text, RAW_PARSE_PLPGSQL_EXPR);
+	List	   *stmts = raw_parser(source, RAW_PARSE_PLPGSQL_EXPR);
 	SelectStmt *select = castNode(SelectStmt, linitial_node(RawStmt, stmts)->stmt);
 	ResTarget  *target;
 

@@ -7,6 +7,6 @@
 
 #include "nodes/nodes.h"
 
-extern Node *zdm_expression_parse(const char *text, const char *hint);
+extern Node *zdm_expression_parse(const char *source, const char *hint);
 
 #endif							/* ZDM_CORE_EXPRESSION_H */

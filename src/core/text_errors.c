@@ -11,7 +11,7 @@
  * as its query, the position in that, and the hint when it has none.
  */
 void
-zdm_text_errors(ZdmTextStep step, void *arg, const ZdmText *text)
+zdm_text_errors(ZdmTextStep step, void *arg, const ZdmText *given)
 {
 	MemoryContext mcxt = CurrentMemoryContext;
 
@@ -26,16 +26,16 @@ zdm_text_errors(ZdmTextStep step, void *arg, const ZdmText *text)
 		MemoryContextSwitchTo(mcxt);
 		edata = CopyErrorData();
 		FlushErrorState();
-		if (edata->cursorpos > text->prefix_len)
+		if (edata->cursorpos > given->prefix_len)
 		{
-			edata->internalpos = edata->cursorpos - text->prefix_len;
-			edata->internalquery = pstrdup(text->text);
+			edata->internalpos = edata->cursorpos - given->prefix_len;
+			edata->internalquery = pstrdup(given->source);
 		}
 		edata->cursorpos = 0;
-		if (text->subject != NULL)
-			edata->message = psprintf("%s: %s", text->subject, edata->message);
+		if (given->subject != NULL)
+			edata->message = psprintf("%s: %s", given->subject, edata->message);
 		if (edata->hint == NULL)
-			edata->hint = pstrdup(text->hint);
+			edata->hint = pstrdup(given->hint);
 		ReThrowError(edata);
 	}
 	PG_END_TRY();

@@ -10,12 +10,12 @@ typedef void (*ZdmTextStep) (void *arg);
 
 typedef struct ZdmText
 {
-	const char *text;			/* what the user gave */
+	const char *source;			/* what the user gave */
 	int			prefix_len;		/* bytes that were put before it */
 	const char *subject;		/* put before the message; may be NULL */
 	const char *hint;			/* for an error that has none */
 } ZdmText;
 
-extern void zdm_text_errors(ZdmTextStep step, void *arg, const ZdmText *text);
+extern void zdm_text_errors(ZdmTextStep step, void *arg, const ZdmText *given);
 
 #endif							/* ZDM_CORE_TEXT_ERRORS_H */

@@ -34,13 +34,15 @@
 typedef struct Analysis
 {
 	Relation	rel;
-	const char *text;
+	const char *source;
 	const ZdmMappingColumn *target;
 	const ZdmMappingColumn *new_column; /* NULL: it exists */
 	ZdmMappingExpr *result;
 } Analysis;
 
-static void pg_attribute_noreturn()
+static void refuse(int sqlerrcode, const char *why, const char *hint) pg_attribute_noreturn();
+
+static void
 refuse(int sqlerrcode, const char *why, const char *hint)
 {
 	ereport(ERROR,
@@ -189,14 +191,14 @@ analyze_step(void *arg)
 {
 	Analysis   *analysis = arg;
 	ZdmMappingExpr *result = analysis->result;
-	Node	   *raw = zdm_expression_parse(analysis->text, HINT);
+	Node	   *raw = zdm_expression_parse(analysis->source, HINT);
 	ParseState *pstate = make_parsestate(NULL);
 	ParseNamespaceItem *item;
 	List	   *relations = NIL;
 	Node	   *expr;
 
 	(void) check_names(raw, analysis);
-	pstate->p_sourcetext = analysis->text;
+	pstate->p_sourcetext = analysis->source;
 	pstate->p_post_columnref_hook = resolve_new_column;
 	pstate->p_ref_hook_state = analysis;
 	item = addRangeTableEntryForRelation(pstate, analysis->rel, AccessShareLock, NULL, false, true);
@@ -274,8 +276,8 @@ zdm_mapping_analyze(Relation rel, const ZdmMapping *mapping, ZdmMappingSide assi
 {
 	bool		forward = assigned == ZDM_SIDE_NEW;
 	bool		exists = get_attnum(RelationGetRelid(rel), mapping->new_column) > 0;
-	Analysis	analysis = {.rel = rel,.text = forward ? mapping->forward : mapping->reverse};
-	ZdmText		text = {.text = analysis.text,.hint = HINT};
+	Analysis	analysis = {.rel = rel,.source = forward ? mapping->forward : mapping->reverse};
+	ZdmText		given = {.source = analysis.source,.hint = HINT};
 	ZdmMappingColumn target;
 	ZdmBorrowedIdentity borrowed;
 	int			nestlevel;
@@ -287,11 +289,11 @@ zdm_mapping_analyze(Relation rel, const ZdmMapping *mapping, ZdmMappingSide assi
 	analysis.target = &target;
 	analysis.new_column = exists ? NULL : new_column;
 	analysis.result = palloc0(sizeof(ZdmMappingExpr));
-	text.subject = forward ? "forward expression" : "reverse expression";
+	given.subject = forward ? "forward expression" : "reverse expression";
 
 	zdm_identity_borrow(&borrowed, rel->rd_rel->relowner, "pg_catalog, pg_temp");
 	nestlevel = override_settings(mapping);
-	zdm_text_errors(analyze_step, &analysis, &text);
+	zdm_text_errors(analyze_step, &analysis, &given);
 	zdm_session_restore(nestlevel);
 	zdm_identity_give_back(&borrowed);
 	return analysis.result;

@@ -43,6 +43,7 @@ argument(FunctionCallInfo fcinfo, int argno)
 Datum
 zdm_create_sync(PG_FUNCTION_ARGS)
 {
+	static const char *const required[] = {"target", "mapping_id", "new_column", "forward"};
 	/* which of ours each argument of the trigger after the version is */
 	static const int order[] = {6, 7, 8, 9, 4, 2, 3, 5};
 	Relation	rel;
@@ -52,8 +53,8 @@ zdm_create_sync(PG_FUNCTION_ARGS)
 	char	   *statement;
 	int			n = 0;
 
-	for (int i = 0; i < 4; i++)
-		zdm_args_not_null(fcinfo, i, ((const char *[]) {"target", "mapping_id", "new_column", "forward"})[i]);
+	for (int i = 0; i < lengthof(required); i++)
+		zdm_args_not_null(fcinfo, i, required[i]);
 	zdm_require_writable("zdm.create_sync");
 	rel = table_open(PG_GETARG_OID(0), ShareRowExclusiveLock);
 	trigger.tgname = zdm_sync_trigger_name(PG_GETARG_INT64(1));

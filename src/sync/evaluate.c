@@ -57,7 +57,7 @@ error_context(void *arg)
 	errcontext("zdm mapping " INT64_FORMAT " on table \"%s\", column \"%s\": %s", mapping->id,
 			   RelationGetRelationName(evaluation->rel),
 			   evaluation->expr == &evaluation->program->forward ? mapping->new_column : mapping->old_column,
-			   evaluation->expr->text);
+			   evaluation->expr->source);
 	if (mapping->on_error == ZDM_ON_ERROR_FAIL && is_about_a_value(geterrcode()))
 		errhint("Correct the value. To let such statements through, with NULL in column \"%s\", run zdm.set_mapping_on_error(migration, 'null').",
 				evaluation->expr == &evaluation->program->forward ? mapping->new_column : mapping->old_column);

@@ -334,13 +334,13 @@ pin_settings(const ZdmSessionSettings *settings)
 /* In the program's memory context, from what was analyzed in another one. */
 static void
 init_expr(ZdmSyncProgram *program, ZdmSyncExpr *expr, const ZdmMappingExpr *analyzed,
-		  const char *text, const ZdmSyncColumn *target)
+		  const char *source, const ZdmSyncColumn *target)
 {
 	Expr	   *tree = copyObject(analyzed->expr);
 	bool		domain = has_domain((Node *) tree, NULL);
 
 	zdm_mapping_require_rights(analyzed->functions);
-	expr->text = text;
+	expr->source = source;
 	expr->target = *target;
 	find_inputs(expr, tree);
 	expr->strict = expr->ninputs > 0 && !domain && !contain_nonstrict_functions((Node *) tree);

@@ -24,7 +24,7 @@ typedef struct ZdmSyncColumn
 typedef struct ZdmSyncExpr
 {
 	ExprState  *state;			/* NULL: there is no such expression */
-	const char *text;
+	const char *source;
 	ZdmSyncColumn target;		/* what it is assigned to */
 	int			ninputs;
 	AttrNumber *inputs;			/* columns that it reads */

@@ -267,10 +267,13 @@ with_value(Row *row, const ZdmSyncColumn *column, const ZdmSyncValue *value)
 static HeapTuple
 apply(Row *row, const ZdmSyncExpr *expr)
 {
-	bool		may_fail = !row->decision.tolerant && row->program->mapping->on_error == ZDM_ON_ERROR_FAIL;
-	ZdmSyncValue value = (may_fail ? zdm_sync_evaluate : zdm_sync_try_evaluate)
-		(row->program, expr, row->slot, row->data->tg_relation);
+	Relation	rel = row->data->tg_relation;
+	ZdmSyncValue value;
 
+	if (row->program->mapping->on_error == ZDM_ON_ERROR_FAIL && !row->decision.tolerant)
+		value = zdm_sync_evaluate(row->program, expr, row->slot, rel);
+	else
+		value = zdm_sync_try_evaluate(row->program, expr, row->slot, rel);
 	if (value.error)
 	{
 		count(row, ZDM_COUNT_ERROR, value.error->message);
