@@ -16,6 +16,10 @@ ALTER TABLE zdm.backfill ADD COLUMN target oid;
 ALTER TABLE zdm.backfill ADD COLUMN target_schema text;
 ALTER TABLE zdm.backfill ADD COLUMN target_name text;
 
+ALTER TABLE zdm.validation ADD COLUMN target oid;
+ALTER TABLE zdm.validation ADD COLUMN target_schema text;
+ALTER TABLE zdm.validation ADD COLUMN target_name text;
+
 ALTER TABLE zdm.recipe ADD COLUMN target_schema text;
 ALTER TABLE zdm.recipe ADD COLUMN target_name text;
 
@@ -28,6 +32,11 @@ ALTER TABLE zdm.recipe_step ADD COLUMN set_clause text;
 ALTER TABLE zdm.recipe_step ADD COLUMN filter text;
 ALTER TABLE zdm.recipe_step ADD COLUMN wait_ms float8;
 ALTER TABLE zdm.recipe_step ADD COLUMN began_at timestamptz;
+ALTER TABLE zdm.recipe_step ADD COLUMN target oid;
+ALTER TABLE zdm.recipe_step ADD COLUMN target_schema text;
+ALTER TABLE zdm.recipe_step ADD COLUMN target_name text;
+ALTER TABLE zdm.recipe_step ADD COLUMN is_below boolean;
+ALTER TABLE zdm.recipe_step ADD COLUMN target_in text;
 
 DROP FUNCTION zdm.add_check(regclass, text, name, text);
 DROP FUNCTION zdm.add_foreign_key(regclass, name[], regclass, name[], text, text, boolean, text, name, text);
@@ -312,6 +321,12 @@ COMMENT ON COLUMN zdm.inconsistent_row.found_at IS 'When it was found';
 COMMENT ON FUNCTION zdm.plan_constraint(regclass, name, text) IS
     'What zdm.validate_constraint would do with a constraint: the statement (by chunks, what they amount to), the method and why, the locks, pages and rows to look at, and the time that takes, by reading a sample of the pages now. Changes nothing.';
 
+COMMENT ON COLUMN zdm.validation.target IS 'OID of the table, when a step of a recipe is about another one than its job';
+
+COMMENT ON COLUMN zdm.validation.target_schema IS 'Its schema';
+
+COMMENT ON COLUMN zdm.validation.target_name IS 'Its name';
+
 COMMENT ON COLUMN zdm.recipe.target_schema IS 'Schema of the table as the statements call it, NULL: as the job does';
 
 COMMENT ON COLUMN zdm.recipe.target_name IS 'Name of the table as the statements call it, NULL: as the job does';
@@ -329,6 +344,16 @@ COMMENT ON COLUMN zdm.recipe_step.filter IS 'Which rows a backfill is about, as 
 COMMENT ON COLUMN zdm.recipe_step.wait_ms IS 'How long it waits at least, in ms';
 
 COMMENT ON COLUMN zdm.recipe_step.began_at IS 'When it began, NULL before, and where that does not matter';
+
+COMMENT ON COLUMN zdm.recipe_step.target IS 'OID of the relation that it is about, when that is not the one of the job; 0 when it is gone';
+
+COMMENT ON COLUMN zdm.recipe_step.target_schema IS 'Its schema';
+
+COMMENT ON COLUMN zdm.recipe_step.target_name IS 'Its name when the step was made';
+
+COMMENT ON COLUMN zdm.recipe_step.target_in IS 'Cluster and database in which the OID has a meaning';
+
+COMMENT ON COLUMN zdm.recipe_step.is_below IS 'Whether it is a partition or child of the table of the job';
 
 -- Migrations: what is tracked of each, and its plan.
 
@@ -1165,7 +1190,7 @@ SELECT j.job_id,
               min(s.kind) FILTER (WHERE s.is_current) AS kind,
               min(s.wait_ms) FILTER (WHERE s.is_current) AS wait_ms,
               min(s.began_at) FILTER (WHERE s.is_current) AS began_at
-         FROM (SELECT e.*,
+         FROM (SELECT e.state, e.kind, e.wait_ms, e.began_at,
                       e.step = min(e.step) FILTER (WHERE e.state <> 'done') OVER () AS is_current,
                       greatest(coalesce(e.expected_ms, CASE e.kind WHEN 'ddl' THEN 0 ELSE 1000 END), e.wait_ms, 50) AS work
                  FROM zdm.recipe_step e WHERE e.job_id = j.job_id) s) r
@@ -1228,6 +1253,33 @@ SELECT j.job_id,
   JOIN zdm.backfill_cursor c USING (job_id)
  WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
+CREATE OR REPLACE VIEW zdm.validations WITH (security_barrier) AS
+SELECT j.job_id,
+       j.name,
+       pg_catalog.format('%I.%I', coalesce(d.target_schema, j.target_schema), coalesce(d.target_name, j.target_name)) AS target,
+       d.constraint_name,
+       d.constraint_type,
+       d.definition,
+       j.state,
+       coalesce(c.method, d.method) AS method,
+       c.method_reason,
+       c.phase,
+       c.done + c.leaf_done AS units_done,
+       greatest(c.total, c.done + c.leaf_total) AS units_total,
+       c.rows_done,
+       c.violations,
+       c.chunks,
+       c.restarts,
+       c.retries,
+       pg_catalog.make_interval(secs => c.work_ms / 1000.0) AS work_time,
+       pg_catalog.make_interval(secs => c.longest_ms / 1000.0) AS longest_chunk,
+       j.started_at,
+       j.finished_at
+  FROM zdm.job j
+  JOIN zdm.validation d USING (job_id)
+  JOIN zdm.validation_cursor c USING (job_id)
+ WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
+
 CREATE OR REPLACE VIEW zdm.steps WITH (security_barrier) AS
 SELECT s.job_id,
        j.name,
@@ -1246,7 +1298,8 @@ SELECT s.job_id,
        pg_catalog.make_interval(secs => s.expected_ms / 1000.0) AS expected_time,
        m.name AS migration,
        s.phase,
-       CASE s.job_id WHEN m.main_job THEN 'main' WHEN m.retire_job THEN 'retire' WHEN m.purge_job THEN 'purge' END AS stage
+       CASE s.job_id WHEN m.main_job THEN 'main' WHEN m.retire_job THEN 'retire' WHEN m.purge_job THEN 'purge' END AS stage,
+       pg_catalog.format('%I.%I', coalesce(s.target_schema, j.target_schema), coalesce(s.target_name, j.target_name)) AS target
   FROM zdm.recipe_step s
   JOIN zdm.recipe r USING (job_id)
   JOIN zdm.job j USING (job_id)
@@ -1330,6 +1383,8 @@ COMMENT ON COLUMN zdm.steps.migration IS 'Name of the migration, NULL for none';
 COMMENT ON COLUMN zdm.steps.phase IS 'Phase of the migration: expand, migrate or contract';
 
 COMMENT ON COLUMN zdm.steps.stage IS 'Which of its jobs does it: main, retire or purge';
+
+COMMENT ON COLUMN zdm.steps.target IS 'Table that it is about';
 
 COMMENT ON VIEW zdm.blockers IS 'Who is in the way of running jobs, now, one row per process and relation: who holds a lock that a job wants, or is in the transaction whose end it waits for. Columns on other sessions are empty for those who may not see them in pg_stat_activity.';
 
@@ -1852,3 +1907,42 @@ COMMENT ON FUNCTION zdm.drop_column(regclass, name, text, date, text, boolean) I
 
 COMMENT ON FUNCTION zdm.dependents(regclass, name) IS
     'What uses a column: indexes, constraints, views, functions, policies, triggers, publications. certain: recorded by PostgreSQL, and not only found in a text; carried: zdm.rename_column and zdm.change_column_type see to it.';
+
+-- Changes of constraints that are there are migrations, too
+
+COMMENT ON COLUMN zdm.stop_order.stopped_by IS 'Who has given it';
+COMMENT ON COLUMN zdm.stop_order.stopped_at IS 'When';
+COMMENT ON COLUMN zdm.stop_order.jobs IS 'Ids of the jobs that were stopped';
+
+-- Changes of constraints that there are become migrations.
+
+INSERT INTO zdm.migration (name, kind, definition, target, target_schema, target_name, runs_as_id, runs_as, owner, phase,
+                           phase_since, current_job, main_job, removes, settings, created_by, created_by_id,
+                           created_session_id, created_at, started_at, finished_at, cluster_id, database_id)
+SELECT j.name, r.recipe, r.definition, j.target, j.target_schema, j.target_name, j.owner_id, j.owner, j.created_by, p.phase,
+       j.state_since, CASE WHEN p.phase NOT IN ('done', 'aborted') THEN j.job_id END, j.job_id, false, r.settings,
+       j.created_by, coalesce(o.oid, 0), coalesce(o.oid, 0), j.created_at, coalesce(j.started_at, j.created_at),
+       CASE WHEN p.phase IN ('done', 'aborted') THEN j.finished_at END, j.cluster_id, j.database_id
+  FROM zdm.job j
+  JOIN zdm.recipe r USING (job_id)
+  LEFT JOIN pg_catalog.pg_roles o ON o.rolname = j.created_by
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN j.state = 'done' THEN 'done'
+                   WHEN j.state = 'cancelled' AND j.cleanup THEN 'aborting'
+                   WHEN j.state = 'cancelled' THEN 'aborted'
+                   WHEN EXISTS (SELECT FROM zdm.recipe_step s WHERE s.job_id = j.job_id AND s.state = 'done') THEN 'migrate'
+                   ELSE 'expand' END AS phase) p
+ ORDER BY j.job_id;
+UPDATE zdm.recipe_step s
+   SET phase = CASE WHEN EXISTS (SELECT FROM zdm.recipe_step e
+                                  WHERE e.job_id = s.job_id AND e.step <= s.step AND e.kind <> 'ddl') THEN 'migrate' ELSE 'expand' END
+ WHERE phase IS NULL;
+INSERT INTO zdm.migration_step (migration_id, step, stage, phase, kind, statement, undo, object, lock, expected_ms)
+SELECT m.migration_id, s.step, 'main', s.phase, s.kind, s.statement, s.undo, s.object, s.lock, s.expected_ms
+  FROM zdm.migration m
+  JOIN zdm.recipe_step s ON s.job_id = m.main_job;
+UPDATE zdm.job j SET migration_id = m.migration_id FROM zdm.migration m WHERE m.main_job = j.job_id;
+UPDATE zdm.event e SET migration_id = m.migration_id FROM zdm.migration m WHERE m.main_job = e.job_id;
+
+DROP FUNCTION zdm.add_check(regclass, text, name, text);
+DROP FUNCTION zdm.add_foreign_key(regclass, name[], regclass, name[], text, text, boolean, text, name, text);
