@@ -263,7 +263,8 @@ SELECT s.job_id,
  WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner)
 UNION ALL
 SELECT NULL, m.name, m.kind, p.step, p.kind, 'pending', p.statement, p.lock, p.undo, NULL,
-       pg_catalog.make_interval(secs => p.expected_ms / 1000.0), m.name, p.phase, p.stage
+       pg_catalog.make_interval(secs => p.expected_ms / 1000.0), m.name, p.phase, p.stage,
+       pg_catalog.format('%I.%I', coalesce(p.target_schema, m.target_schema), coalesce(p.target_name, m.target_name))
   FROM zdm.migration m
   JOIN zdm.migration_step p USING (migration_id)
  WHERE CASE p.stage WHEN 'main' THEN m.main_job WHEN 'retire' THEN m.retire_job ELSE m.purge_job END IS NULL

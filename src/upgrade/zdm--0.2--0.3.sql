@@ -35,8 +35,8 @@ ALTER TABLE zdm.recipe_step ADD COLUMN began_at timestamptz;
 ALTER TABLE zdm.recipe_step ADD COLUMN target oid;
 ALTER TABLE zdm.recipe_step ADD COLUMN target_schema text;
 ALTER TABLE zdm.recipe_step ADD COLUMN target_name text;
-ALTER TABLE zdm.recipe_step ADD COLUMN is_below boolean;
 ALTER TABLE zdm.recipe_step ADD COLUMN target_in text;
+ALTER TABLE zdm.recipe_step ADD COLUMN is_below boolean;
 
 DROP FUNCTION zdm.add_check(regclass, text, name, text);
 DROP FUNCTION zdm.add_foreign_key(regclass, name[], regclass, name[], text, text, boolean, text, name, text);
@@ -1307,7 +1307,8 @@ SELECT s.job_id,
  WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner)
 UNION ALL
 SELECT NULL, m.name, m.kind, p.step, p.kind, 'pending', p.statement, p.lock, p.undo, NULL,
-       pg_catalog.make_interval(secs => p.expected_ms / 1000.0), m.name, p.phase, p.stage
+       pg_catalog.make_interval(secs => p.expected_ms / 1000.0), m.name, p.phase, p.stage,
+       pg_catalog.format('%I.%I', coalesce(p.target_schema, m.target_schema), coalesce(p.target_name, m.target_name))
   FROM zdm.migration m
   JOIN zdm.migration_step p USING (migration_id)
  WHERE CASE p.stage WHEN 'main' THEN m.main_job WHEN 'retire' THEN m.retire_job ELSE m.purge_job END IS NULL
@@ -1910,12 +1911,6 @@ COMMENT ON FUNCTION zdm.dependents(regclass, name) IS
 
 -- Changes of constraints that are there are migrations, too
 
-COMMENT ON COLUMN zdm.stop_order.stopped_by IS 'Who has given it';
-COMMENT ON COLUMN zdm.stop_order.stopped_at IS 'When';
-COMMENT ON COLUMN zdm.stop_order.jobs IS 'Ids of the jobs that were stopped';
-
--- Changes of constraints that there are become migrations.
-
 INSERT INTO zdm.migration (name, kind, definition, target, target_schema, target_name, runs_as_id, runs_as, owner, phase,
                            phase_since, current_job, main_job, removes, settings, created_by, created_by_id,
                            created_session_id, created_at, started_at, finished_at, cluster_id, database_id)
@@ -1943,6 +1938,3 @@ SELECT m.migration_id, s.step, 'main', s.phase, s.kind, s.statement, s.undo, s.o
   JOIN zdm.recipe_step s ON s.job_id = m.main_job;
 UPDATE zdm.job j SET migration_id = m.migration_id FROM zdm.migration m WHERE m.main_job = j.job_id;
 UPDATE zdm.event e SET migration_id = m.migration_id FROM zdm.migration m WHERE m.main_job = e.job_id;
-
-DROP FUNCTION zdm.add_check(regclass, text, name, text);
-DROP FUNCTION zdm.add_foreign_key(regclass, name[], regclass, name[], text, text, boolean, text, name, text);
