@@ -13,11 +13,15 @@ CREATE TABLE "Order" (
 );
 CREATE INDEX order_email ON "Order" (lower("E mail")) WHERE customer > 0;
 
+CREATE FUNCTION without_ids(statement text) RETURNS text LANGUAGE sql AS $$
+    SELECT replace(regexp_replace(regexp_replace(regexp_replace(statement,
+               '(zdm.sync\(''\d+''(, ''[^'']*''){8}).*\)$', '\1...)'),
+               '~zdm_(sync_)?\d+', '~zdm_\1N', 'g'), 'zdm.sync\(''\d+''', 'zdm.sync(''N''', 'g'), '; ', E';\n')
+$$;
 -- Prints a plan, mapping ids left out.
 CREATE FUNCTION plan(call text, OUT phase text, OUT stage text, OUT kind text, OUT statement text, OUT undo text, OUT lock text)
     RETURNS SETOF record LANGUAGE sql AS $$
-    SELECT p.phase, p.stage, p.kind, replace(regexp_replace(p.statement, '(zdm.sync\(''\d+''(, ''[^'']*''){8}).*\)$', '\1...)'), '; ', E';\n'),
-           replace(regexp_replace(p.undo, '(zdm.sync\(''\d+''(, ''[^'']*''){8}).*\)$', '\1...)'), '; ', E';\n'), p.lock
+    SELECT p.phase, p.stage, p.kind, without_ids(p.statement), without_ids(p.undo), p.lock
       FROM zdm.plan_steps('SELECT zdm.' || call) p ORDER BY p.step
 $$;
 SELECT * FROM plan($$rename_column('"Order"', 'E mail', 'email', 'me', '2099-01-01')$$);

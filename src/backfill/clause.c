@@ -34,7 +34,7 @@ with_clause_errors(ZdmTextStep step, void *arg, const char *argname,
 				   const char *clause, int prefix_len)
 {
 	const char *example = strcmp(argname, "filter") == 0 ?
-		"a IS NULL AND b > 0" : "a = b + 1, c = 'x'";
+	"a IS NULL AND b > 0" : "a = b + 1, c = 'x'";
 	ZdmText		given = {.source = clause,.prefix_len = prefix_len};
 
 	given.hint = psprintf("Check %s; it is parsed by itself, as in \"%s\".", argname, example);

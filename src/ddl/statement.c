@@ -406,6 +406,7 @@ make_one_of_list(const char *text, Node *tree)
 		return make_statement(text, tree);
 	statement = palloc0(sizeof(ZdmStatement));
 	statement->text = text;
+
 	statement->tree = tree;
 	statement->tag = CreateCommandTag(tree);
 	statement->sets_sequence = true;

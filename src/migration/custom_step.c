@@ -236,14 +236,14 @@ parse_step(void *arg)
 {
 	Text	   *text = arg;
 
-	text->stmts = raw_parser(text->text, RAW_PARSE_DEFAULT);
+	text	  ->stmts = raw_parser(text->text, RAW_PARSE_DEFAULT);
 }
 
 /* The one statement of a text; NULL when there is another number. */
 static Node *
 parse_one(const char *sql)
 {
-	Text		text = {.text = sql};
+	Text text = {.text = sql};
 
 	zdm_statement_errors(parse_step, &text, sql);
 	return list_length(text.stmts) == 1 ? linitial_node(RawStmt, text.stmts)->stmt : NULL;
@@ -313,7 +313,7 @@ make_constraint(Call *call)
 static char *
 require_query(const char *kind, const char *query)
 {
-	Text		text = {.text = query};
+	Text text = {.text = query};
 	RawStmt    *raw;
 
 	zdm_statement_errors(parse_step, &text, query);

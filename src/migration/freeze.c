@@ -85,6 +85,7 @@ select_text(const char *sql)
 	zdm_catalog_begin(&scope);
 	if (zdm_catalog_execute(sql, 0, NULL, NULL, NULL, SPI_OK_SELECT) > 0)
 		text = zdm_catalog_text(0, 1, mcxt);
+
 	zdm_catalog_end(&scope);
 	return text;
 }

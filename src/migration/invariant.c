@@ -83,6 +83,7 @@ row_text(HeapTuple tuple, MemoryContext mcxt)
 	}
 	old = MemoryContextSwitchTo(mcxt);
 	text = pstrdup(buf.data);
+
 	MemoryContextSwitchTo(old);
 	pfree(buf.data);
 	return text;

@@ -42,8 +42,8 @@ typedef struct ZdmMigrationPlan
 
 	/* of those that remove nothing; each may be NULL */
 	bool		(*holds) (Relation rel, int64 main_job);	/* is what a finished
-															 * one has reached
-															 * still so? */
+															 * one has reached still
+															 * so? */
 	const ZdmRecipe *recipe;	/* what must hold when it begins */
 } ZdmMigrationPlan;
 

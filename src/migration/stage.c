@@ -154,7 +154,7 @@ static void
 main_done(ZdmMigration *migration)
 {
 	bool		has_more = zdm_steps_exist(migration->id, ZDM_STAGE_RETIRE) ||
-		zdm_steps_exist(migration->id, ZDM_STAGE_PURGE);
+	zdm_steps_exist(migration->id, ZDM_STAGE_PURGE);
 
 	if (!has_more)
 		zdm_migration_transition(migration, ZDM_MIGRATION_DONE, 0, NULL);

@@ -188,7 +188,7 @@ static void
 require_right_to_loosen(FunctionCallInfo fcinfo, const ZdmMigration *migration)
 {
 	bool		loosens = (!PG_ARGISNULL(ARG_APPROVED_BY_OTHER) && !PG_GETARG_BOOL(ARG_APPROVED_BY_OTHER)) ||
-		(!PG_ARGISNULL(ARG_NEEDS_APPROVAL) && !PG_GETARG_BOOL(ARG_NEEDS_APPROVAL));
+	(!PG_ARGISNULL(ARG_NEEDS_APPROVAL) && !PG_GETARG_BOOL(ARG_NEEDS_APPROVAL));
 
 	if (loosens)
 		require_other(migration);

@@ -43,6 +43,7 @@ extern ZdmRecipe *zdm_plan_drop_constraint(Relation rel, const char *name);
 extern ZdmRecipe *zdm_plan_drop_not_null(Relation rel, const char *column);
 
 extern void zdm_plan_check(Relation rel, const ZdmRecipe *recipe);
+
 /* holds.c */
 extern bool zdm_plan_holds(Relation rel, const ZdmRecipe *recipe);
 

@@ -44,6 +44,7 @@ Datum
 zdm_create_sync(PG_FUNCTION_ARGS)
 {
 	static const char *const required[] = {"target", "mapping_id", "new_column", "forward"};
+
 	/* which of ours each argument of the trigger after the version is */
 	static const int order[] = {6, 7, 8, 9, 4, 2, 3, 5};
 	Relation	rel;

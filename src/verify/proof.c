@@ -218,7 +218,10 @@ proof_body(ZdmRun *base, void *arg)
 	verdict = open_leaves(proof);
 	PopActiveSnapshot();
 
-	/* a younger one: what an older one sees of a table rewritten meanwhile is nothing */
+	/*
+	 * a younger one: what an older one sees of a table rewritten meanwhile is
+	 * nothing
+	 */
 	proof->opened = verdict == ZDM_DONE;
 	if (proof->opened)
 		verdict = read_leaves(proof);

@@ -438,7 +438,10 @@ chunk_body(ZdmRun *base, void *arg)
 		verdict = ZDM_REWRITTEN;
 	PopActiveSnapshot();
 
-	/* a younger one: what an older one sees of a table rewritten meanwhile is nothing */
+	/*
+	 * a younger one: what an older one sees of a table rewritten meanwhile is
+	 * nothing
+	 */
 	if (verdict == ZDM_DONE)
 	{
 		look_at_chunk(v, rel, &chunk->look);
