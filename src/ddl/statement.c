@@ -333,8 +333,8 @@ parse_step(void *arg)
  * SELECT pg_catalog.setval(...): a sequence that was made goes on where another
  * stopped, for which there is no DDL.
  */
-static bool
-sets_sequence(const Node *tree)
+bool
+zdm_statement_sets_sequence(const Node *tree)
 {
 	const SelectStmt *select = (const SelectStmt *) tree;
 	const Node *value;
@@ -402,7 +402,7 @@ make_one_of_list(const char *text, Node *tree)
 {
 	ZdmStatement *statement;
 
-	if (!sets_sequence(tree))
+	if (!zdm_statement_sets_sequence(tree))
 		return make_statement(text, tree);
 	statement = palloc0(sizeof(ZdmStatement));
 	statement->text = text;

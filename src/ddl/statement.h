@@ -25,6 +25,7 @@ typedef void (*ZdmStatementStep) (void *arg);
 
 extern ZdmStatement *zdm_statement_parse(const char *text);
 extern List *zdm_statement_parse_list(const char *text);
+extern bool zdm_statement_sets_sequence(const Node *tree);
 extern void zdm_statement_errors(ZdmStatementStep step, void *arg, const char *text);
 extern const RangeVar *zdm_statement_object(const ZdmStatement *statement);
 

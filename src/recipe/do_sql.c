@@ -20,6 +20,7 @@
 #include "core/identity.h"
 #include "core/settings.h"
 #include "ddl/portal.h"
+#include "ddl/statement.h"
 #include "executor/spi.h"
 #include "job/queue.h"
 #include "parser/parser.h"
@@ -61,7 +62,9 @@ count_statements(const char *text, int *ddl)
 	*ddl = 0;
 	foreach(lc, stmts)
 	{
-		if (GetCommandLogLevel(lfirst_node(RawStmt, lc)->stmt) == LOGSTMT_DDL)
+		const RawStmt *raw = lfirst_node(RawStmt, lc);
+
+		if (GetCommandLogLevel(raw->stmt) == LOGSTMT_DDL || zdm_statement_sets_sequence(raw->stmt))
 			(*ddl)++;
 	}
 	return list_length(stmts);

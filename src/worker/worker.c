@@ -246,7 +246,7 @@ outcome_of_cancel(void)
 static ZdmRunOutcome
 outcome_of_error(ZdmError *error)
 {
-	ZdmRunOutcome outcome = {ZDM_RUN_FAILED, error};
+	ZdmRunOutcome outcome = {.result = ZDM_RUN_FAILED,.error = error};
 
 	if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		outcome.result = ZDM_RUN_CANCELLED;
@@ -256,7 +256,7 @@ outcome_of_error(ZdmError *error)
 static ZdmRunOutcome
 clean_up(const ZdmJobKind *kind)
 {
-	ZdmRunOutcome nothing_to_do = {ZDM_RUN_DONE, NULL};
+	ZdmRunOutcome nothing_to_do = {.result = ZDM_RUN_DONE};
 
 	return kind->clean_up ? kind->clean_up(job) : nothing_to_do;
 }
@@ -265,7 +265,7 @@ clean_up(const ZdmJobKind *kind)
 static ZdmRunOutcome
 run_kind(const ZdmJobKind *kind)
 {
-	ZdmRunOutcome outcome = {ZDM_RUN_STOPPED, NULL};
+	ZdmRunOutcome outcome = {.result = ZDM_RUN_STOPPED};
 	ZdmError   *volatile error = NULL;
 
 	PG_TRY();

@@ -13,7 +13,7 @@ found() {
 
 # is_listed LIST WORD
 is_listed() {
-	sed -n "s/^$1: *//p" <<<"$lists" | tr ' ' '\n' | grep -qxF -- "$2"
+	sed -n "s/^$1: *//p" <<<"$lists" | tr ' ' '\n' | grep -xF -- "$2" >/dev/null
 }
 
 check_files() {
