@@ -160,6 +160,8 @@ sub run_for_real
 			order(qq{zdm.revert('$migration')}, q{stage = 'ready'});
 			same(dump_of('real'), $ready, "$name: reverted, the table is as it was");
 		}
+		# a revert takes the approval back
+		sql($node, qq{SELECT zdm.approve('$migration')}, 'real') if $case->{approve};
 		order(qq{zdm.contract('$migration', hold => '0')}, q{phase = 'done'}) or return fail("$name: done");
 	}
 	same(lines_of(dump_of('real')), lines_of(dump_of('plain')), "$name: migrated, it is as if it had been done at once");
