@@ -130,7 +130,10 @@ zdm_stripes_must_check_horizon(const ZdmBackfillRun *run)
 		TransactionIdIsValid(run->stripe_xid);
 }
 
-/* Who holds the horizon back, in words. */
+/*
+ * Who holds the horizon back, in words.  A snapshot is as old as the transaction
+ * that it waits for: that one is the cause.
+ */
 static const char *
 describe_horizon_holder(ZdmBackfillRun *run)
 {
@@ -138,15 +141,15 @@ describe_horizon_holder(ZdmBackfillRun *run)
 					   "SELECT format('off: the xmin horizon is held by %s', who) FROM ("
 					   " SELECT format('process %s (%s, %s, transaction since %s)', pid,"
 					   "        coalesce(nullif(application_name, ''), backend_type), state, xact_start) AS who,"
-					   "        age(backend_xmin) AS age"
+					   "        age(backend_xmin) AS age, 2 AS rank"
 					   "   FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
 					   " UNION ALL SELECT format('process %s (%s, %s, transaction since %s)', pid,"
-					   "        coalesce(nullif(application_name, ''), backend_type), state, xact_start), age(backend_xid)"
+					   "        coalesce(nullif(application_name, ''), backend_type), state, xact_start), age(backend_xid), 1"
 					   "   FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
-					   " UNION ALL SELECT format('replication slot %s', slot_name), age(xmin)"
+					   " UNION ALL SELECT format('replication slot %s', slot_name), age(xmin), 0"
 					   "   FROM pg_replication_slots WHERE xmin IS NOT NULL"
-					   " UNION ALL SELECT format('prepared transaction %L', gid), age(transaction)"
-					   "   FROM pg_prepared_xacts) AS holders ORDER BY age DESC LIMIT 1",
+					   " UNION ALL SELECT format('prepared transaction %L', gid), age(transaction), 0"
+					   "   FROM pg_prepared_xacts) AS holders ORDER BY age DESC, rank LIMIT 1",
 					   run->cursor.leaf, "off: the xmin horizon does not move");
 }
 
