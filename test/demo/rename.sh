@@ -46,11 +46,12 @@ rename_writer_end() {
 
 # Shows the migration until it is in that phase and stage.
 rename_await() {
-	local phase stage status line
+	local phase stage status line answer
 	while :; do
-		IFS='|' read -r phase stage status line < <(ask "SELECT concat_ws('|', phase, coalesce(stage, '-'), status,
+		answer=$(ask "SELECT concat_ws('|', phase, coalesce(stage, '-'), status,
 			format('%s  %s  %s%%  %s', rpad(phase, 9), rpad(status, 9), coalesce(round(progress::numeric * 100), 0), coalesce(waiting_for, '')))
 			FROM zdm.migrations WHERE name = 'mail to email'")
+		IFS='|' read -r phase stage status line <<<"$answer"
 		live "$line"
 		case $phase/$stage in "$1") live_end; return ;; esac
 		[ "$status" != failed ] || { live_end; die "the migration failed: $(ask "SELECT last_error FROM zdm.migrations")"; }
