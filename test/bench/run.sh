@@ -13,6 +13,7 @@
 #   RATE=                 transactions/s of the load; default: 40 % of what the machine can do, at most 1500
 #   DUAL_ROWS=1000000     rows that "dual_write" writes
 #   STALL_SECONDS=30      how long the reader of "stall" has the table
+#   CONTENDED_DUTY=0.25   zdm.contended_duty of the server, for "zdm" beside "zdm, unthrottled"
 #   RESULTS=results       folder for bench.json
 # and what test/lib/stage.sh offers.
 
@@ -70,7 +71,7 @@ describe_machine() {
 }
 
 make_server() {
-	server_create main default "shared_buffers = 1GB" "autovacuum = off"
+	server_create main default "shared_buffers = 1GB" "autovacuum = off" "${CONTENDED_DUTY:+zdm.contended_duty = $CONTENDED_DUTY}"
 	server_start main
 	server_use main
 	server_psql main -c "CREATE EXTENSION zdm" -f test/bench/keyset.sql -f test/bench/wal.sql

@@ -87,11 +87,11 @@ load_latency() {
 
 make_server() {
 	heading "A throwaway server, with zdm in shared_preload_libraries"
-	server_create main default "shared_buffers = 512MB" "zdm.contended_duty = 1"
+	server_create main default "shared_buffers = 512MB"
 	server_start main
 	server_use main
 	session_start
-	say "PostgreSQL $(ask 'SHOW server_version'), $(getconf _NPROCESSORS_ONLN) cores, settings as they come but shared_buffers = 512MB and, as the load is light, zdm.contended_duty = 1"
+	say "PostgreSQL $(ask 'SHOW server_version'), $(getconf _NPROCESSORS_ONLN) cores, settings as they come but shared_buffers = 512MB"
 }
 
 make_table() {
