@@ -172,6 +172,36 @@ ALTER TABLE given_1 ADD FOREIGN KEY (customer) REFERENCES customer ON DELETE CAS
 CALL recipe($$zdm.add_foreign_key('given', '{customer}', 'customer', on_delete => 'CASCADE')$$);
 SELECT "table", valid, of, definition FROM keys('given');
 
+-- undone after the adoption: what partitions had before, they have again; a detached one keeps it
+CREATE TABLE adopter (id int, customer int) PARTITION BY RANGE (id);
+CREATE TABLE adopter_1 PARTITION OF adopter FOR VALUES FROM (0) TO (100);
+CREATE TABLE adopter_2 PARTITION OF adopter FOR VALUES FROM (100) TO (200) PARTITION BY RANGE (id);
+CREATE TABLE adopter_21 PARTITION OF adopter_2 FOR VALUES FROM (100) TO (200);
+CREATE TABLE adopter_3 PARTITION OF adopter FOR VALUES FROM (200) TO (300);
+CREATE TABLE adopter_4 PARTITION OF adopter FOR VALUES FROM (300) TO (400);
+ALTER TABLE adopter_1 ADD CONSTRAINT "Mine" FOREIGN KEY (customer) REFERENCES customer DEFERRABLE;
+ALTER TABLE adopter_2 ADD CONSTRAINT ours FOREIGN KEY (customer) REFERENCES customer DEFERRABLE;
+ALTER TABLE adopter_4 ADD CONSTRAINT mine FOREIGN KEY (customer) REFERENCES customer DEFERRABLE;
+INSERT INTO adopter SELECT i, (SELECT min(id) FROM customer) FROM generate_series(0, 399) i;
+CREATE TEMP TABLE keys_before AS SELECT * FROM keys('adopter');
+SET client_min_messages = warning;
+SELECT zdm.create_migration('adoption', 'team', CURRENT_DATE + 30, 'adopter');
+SELECT zdm.add_step('adoption', 'migrate', 'constraint', 'FOREIGN KEY (customer) REFERENCES recipes_partitions.customer DEFERRABLE', constraint_name => 'all');
+SELECT zdm.add_step('adoption', 'contract', 'sql', 'SELECT 1');
+SELECT zdm.start('adoption');
+CALL zdm.wait_for_migration('adoption', timeout => '60 s');
+SELECT * FROM keys('adopter');
+ALTER TABLE adopter DETACH PARTITION adopter_4;
+SELECT zdm.abort('adoption');
+CALL zdm.wait_for_migration('adoption', 'aborted', timeout => '60 s');
+SELECT * FROM keys('adopter');
+SELECT * FROM keys('adopter_4');
+(TABLE keys_before EXCEPT SELECT * FROM keys('adopter')) UNION ALL (SELECT * FROM keys('adopter') EXCEPT TABLE keys_before);
+INSERT INTO adopter VALUES (1, 10000);
+INSERT INTO adopter VALUES (101, 10000);
+DELETE FROM customer WHERE id = (SELECT min(id) FROM customer);
+RESET client_min_messages;
+
 SET client_min_messages = warning;
 DROP SCHEMA recipes_partitions CASCADE;
 DROP SERVER regress_zdm_server;

@@ -533,7 +533,7 @@ zdm_query_prepare(const ZdmBackfillSpec *spec, Relation rel)
 	select = select_from_update(update);
 
 	statements->assigned = facts->assigned;
-	statements->by_mapping = spec->mapping != NULL;
+	statements->mapping_id = spec->mapping ? spec->mapping->id : 0;
 	statements->update = plan_query(update, statements->source);
 	statements->select = plan_query(select, statements->source);
 	MemoryContextSwitchTo(old);

@@ -28,6 +28,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/restrictinfo.h"
 #include "storage/lmgr.h"
+#include "sync/sync.h"
 #include "tcop/tcopprot.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -305,6 +306,22 @@ do_without_bottom_up_deletion(EState *estate)
 	}
 }
 
+/* Run it.  The trigger of the mapping need not evaluate again what the statement assigns. */
+static void
+execute(const ZdmStatements *statements, QueryDesc *desc)
+{
+	PG_TRY();
+	{
+		zdm_sync_filling(desc, statements->mapping_id);
+		zdm_compat_executor_run(desc);
+	}
+	PG_FINALLY();
+	{
+		zdm_sync_filling(NULL, 0);
+	}
+	PG_END_TRY();
+}
+
 /* Run a plan over a range with a snapshot of now; returns rows processed. */
 static uint64
 run_plan(const ZdmStatements *statements, PlannedStmt *plan,
@@ -322,7 +339,7 @@ run_plan(const ZdmStatements *statements, PlannedStmt *plan,
 	zdm_scan_install(desc, range);
 	if (desc->operation == CMD_UPDATE)
 		do_without_bottom_up_deletion(desc->estate);
-	zdm_compat_executor_run(desc);
+	execute(statements, desc);
 	processed = desc->estate->es_processed;
 	ExecutorFinish(desc);
 	ExecutorEnd(desc);
@@ -350,7 +367,7 @@ zdm_statement_update(ZdmStatements *statements, const ZdmRange *range)
 				(errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
 				 errmsg("the row still matches the backfill after its update"),
 				 errdetail("The assignment gives another value when it is made again, or a trigger changed what was assigned."),
-				 statements->by_mapping ?
+				 statements->mapping_id != 0 ?
 				 errhint("Look at the BEFORE UPDATE triggers of the table, and at what the functions in the mapping read.") :
 				 errhint("Give a filter that is false for a row that is right, such as \"column IS NULL\".")));
 	return processed;

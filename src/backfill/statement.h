@@ -25,7 +25,7 @@ typedef struct ZdmStatements
 	MemoryContext mcxt;			/* holds all of this */
 	char	   *source;			/* for error reports and statistics */
 	Bitmapset  *assigned;		/* as in ZdmClauseFacts */
-	bool		by_mapping;
+	int64		mapping_id;		/* it assigns what this one says; 0: none */
 	PlannedStmt *update;
 	PlannedStmt *select;
 	uint64		generation;		/* of the catalogs at planning */

@@ -15,14 +15,16 @@
 #include "access/relation.h"
 #include "backfill/batch.h"
 #include "backfill/leaf.h"
-#include "core/clock.h"
-#include "run/pause.h"
 #include "backfill/quarantine.h"
 #include "backfill/stripes.h"
 #include "backfill/sweep.h"
-#include "run/verdict.h"
 #include "catalog/pg_class.h"
+#include "core/clock.h"
+#include "core/settings.h"
+#include "run/pause.h"
+#include "run/verdict.h"
 #include "storage/bufmgr.h"
+#include "throttle/contention.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -34,6 +36,9 @@
 
 /* after a cap was reached, size is divided by this */
 #define TOO_LONG_DIVISOR 4
+
+/* the default duration of a batch times this, while no client is at work: what each costs once counts less */
+#define ALONE_FACTOR 5
 
 typedef struct EnterState
 {
@@ -156,6 +161,15 @@ note_rate(ZdmBackfillRun *run, double rows, double blocks)
 		cursor->blocks_total * (1.0 - zdm_cursor_fraction(cursor)) / run->pace.units_per_second : -1;
 }
 
+/* Nobody waits for the rows of a longer batch while no client is at work. */
+static void
+batch_target(const ZdmRun *run, ZdmPaceTarget *target)
+{
+	zdm_pause_target(run, target);
+	if (target->batch_time == zdm_batch_time && !zdm_clients_at_work())
+		target->batch_time = Max(zdm_batch_time, Min(zdm_batch_time * ALONE_FACTOR, zdm_max_batch_time / 4));
+}
+
 /* After a batch that was committed: bookkeeping in memory, then the pause. */
 static void
 after_batch(ZdmBackfillRun *run, const ZdmBatch *batch, int stripe_before,
@@ -168,7 +182,7 @@ after_batch(ZdmBackfillRun *run, const ZdmBatch *batch, int stripe_before,
 
 	zdm_run_progressed(&run->base);
 	zdm_say_progress(&run->base);
-	zdm_pause_target(&run->base, &target);
+	batch_target(&run->base, &target);
 	if (run->suspect_blocks > 0)
 		run->suspect_blocks = run->suspect_blocks * 2 < run->pace.size ?
 			run->suspect_blocks * 2 : 0;

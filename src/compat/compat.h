@@ -76,6 +76,18 @@ zdm_compat_vxid_proc(VirtualTransactionId vxid)
 	return lxid == vxid.localTransactionId ? proc : NULL;
 }
 
+/* Does the process serve a client's session? */
+static inline bool
+zdm_compat_is_client(const volatile PGPROC *proc)
+{
+#if PG_VERSION_NUM >= 180000
+	return proc->isRegularBackend;
+#else
+	return OidIsValid(proc->databaseId) && !proc->isBackgroundWorker &&
+		(proc->statusFlags & PROC_IS_AUTOVACUUM) == 0;
+#endif
+}
+
 /* Privileges of a role on a database. */
 static inline AclResult
 zdm_compat_database_aclcheck(Oid database, Oid role, AclMode mode)

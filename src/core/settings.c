@@ -17,7 +17,7 @@ bool		zdm_autostart = true;
 int			zdm_max_workers = 4;
 int			zdm_launcher_interval = 300;
 double		zdm_duty = 1.0;
-double		zdm_contended_duty = 1.0;
+double		zdm_contended_duty = 0.25;
 int			zdm_batch_time = 2;
 int			zdm_max_batch_time = 200;
 int			zdm_batch_wal = 8192;
@@ -62,9 +62,9 @@ define_batch_settings(void)
 							&zdm_batch_wal, 8192, 64, INT_MAX / 1024,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomRealVariable("zdm.contended_duty",
-							 "Share of the time that a job is at work while others want its processor.",
+							 "Share of the time that a job is at work while clients want its processor.",
 							 "1 is no difference. A smaller duty of the job comes before it.",
-							 &zdm_contended_duty, 1.0, 0.001, 1.0,
+							 &zdm_contended_duty, 0.25, 0.001, 1.0,
 							 PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomRealVariable("zdm.duty",
 							 "Share of the time that a job is at work; it pauses for the rest.",

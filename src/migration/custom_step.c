@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_class.h"
+#include "compat/constraint.h"
 #include "core/args.h"
 #include "ddl/statement.h"
 #include "migration/custom_step.h"
@@ -146,10 +147,17 @@ target_arg(FunctionCallInfo fcinfo, const ZdmMigration *migration)
 	return target == migration->target ? InvalidOid : target;
 }
 
+/* The table of the step; InvalidOid when neither it nor the migration has one. */
+static Oid
+table_of(const Call *call)
+{
+	return OidIsValid(call->target) ? call->target : call->migration->target;
+}
+
 static char *
 target_name(const Call *call, const char *kind)
 {
-	Oid			target = OidIsValid(call->target) ? call->target : call->migration->target;
+	Oid			target = table_of(call);
 
 	if (!OidIsValid(target))
 		ereport(ERROR,
@@ -266,24 +274,52 @@ make_index(Call *call)
 	append(call, ZDM_STEP_INDEX, stmt->idxname, statement, "SHARE UPDATE EXCLUSIVE");
 }
 
-/* Is it one ALTER TABLE that adds one constraint, NOT VALID? */
-static bool
-adds_one_not_valid(const char *statement)
+/* The constraint that a statement adds NOT VALID, when that is all it does. */
+static const Constraint *
+added_not_valid(const char *statement)
 {
 	Node	   *tree = parse_one(statement);
 	AlterTableCmd *cmd;
 	Constraint *constraint;
 
 	if (tree == NULL || !IsA(tree, AlterTableStmt) || list_length(((AlterTableStmt *) tree)->cmds) != 1)
-		return false;
+		return NULL;
 	cmd = linitial_node(AlterTableCmd, ((AlterTableStmt *) tree)->cmds);
 	if (cmd->subtype != AT_AddConstraint)
-		return false;
+		return NULL;
 	constraint = castNode(Constraint, cmd->def);
-	return constraint->skip_validation && (constraint->contype == CONSTR_CHECK || constraint->contype == CONSTR_FOREIGN);
+	if (!constraint->skip_validation || (constraint->contype != CONSTR_CHECK && constraint->contype != CONSTR_FOREIGN))
+		return NULL;
+	return constraint;
 }
 
-/* The definition of one that is not there yet is put into a statement, which must then be nothing else. */
+/*
+ * Append the step that adds a constraint.  The definition is put into a
+ * statement, which must then be nothing else.  False when it is valid from the
+ * start: the key of a partitioned table, whose partitions get it one by one, by
+ * steps that are added when it runs.
+ */
+static bool
+append_addition(Call *call, const char *table, const char *name, const char *definition)
+{
+	char	   *statement = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", table, quote_identifier(name), definition);
+	const Constraint *constraint = added_not_valid(statement);
+	bool		adopts;
+
+	if (constraint == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the statement of a step of kind \"constraint\" must be the definition of one CHECK or FOREIGN KEY"),
+				 errhint("As in: CHECK (amount > 0). Leave it out for a constraint that exists and is NOT VALID.")));
+	adopts = constraint->contype == CONSTR_FOREIGN && !ZDM_FOREIGN_KEY_NOT_VALID_ON_PARTITIONED &&
+		get_rel_relkind(table_of(call)) == RELKIND_PARTITIONED_TABLE;
+	if (adopts)
+		statement = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s", table, quote_identifier(name), definition);
+	append(call, ZDM_STEP_DDL, name, statement, LOCK_STRONG)->undo =
+		psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table, quote_identifier(name));
+	return !adopts;
+}
+
 static void
 make_constraint(Call *call)
 {
@@ -291,20 +327,10 @@ make_constraint(Call *call)
 	const char *definition = zdm_args_text(call->fcinfo, STEP_STATEMENT);
 	char	   *name = zdm_args_required_name(call->fcinfo, STEP_CONSTRAINT_NAME, "constraint_name");
 	char	   *table = target_name(call, "constraint");
-	char	   *statement;
 
 	refuse_others(call, "constraint", known, lengthof(known));
-	if (definition)
-	{
-		statement = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID", table, quote_identifier(name), definition);
-		if (!adds_one_not_valid(statement))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the statement of a step of kind \"constraint\" must be the definition of one CHECK or FOREIGN KEY"),
-					 errhint("As in: CHECK (amount > 0). Leave it out for a constraint that exists and is NOT VALID.")));
-		append(call, ZDM_STEP_DDL, name, statement, LOCK_STRONG)->undo =
-			psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table, quote_identifier(name));
-	}
+	if (definition && !append_addition(call, table, name, definition))
+		return;
 	append(call, ZDM_STEP_VALIDATE, name,
 		   psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", table, quote_identifier(name)), "SHARE UPDATE EXCLUSIVE");
 }

@@ -17,6 +17,7 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "compat/constraint.h"
+#include "constraint/facts.h"
 #include "ddl/statement.h"
 #include "explain/explain.h"
 #include "lib/stringinfo.h"
@@ -175,6 +176,22 @@ zdm_below_add_foreign_key(List **steps, Oid relid, const char *statement)
 	}
 }
 
+/* The foreign key that the statement adds, if that is what it does. */
+static const Constraint *
+foreign_key_of(const AlterTableStmt *tree)
+{
+	const AlterTableCmd *cmd = linitial_node(AlterTableCmd, tree->cmds);
+	const Constraint *con = (const Constraint *) cmd->def;
+
+	return cmd->subtype == AT_AddConstraint && con->contype == CONSTR_FOREIGN ? con : NULL;
+}
+
+static bool
+is_foreign_key_of_partitioned(Oid relid, const AlterTableStmt *tree)
+{
+	return foreign_key_of(tree) && get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
+}
+
 /*
  * The steps that must come before this one of relid, whose statement has this
  * tree: NIL when it may run.  Needs a snapshot; holds as long as relid is locked
@@ -184,16 +201,116 @@ zdm_below_add_foreign_key(List **steps, Oid relid, const char *statement)
 List *
 zdm_below_wanted(const ZdmRecipe *recipe, Oid relid, const ZdmStep *step, const AlterTableStmt *tree)
 {
-	const AlterTableCmd *cmd = linitial_node(AlterTableCmd, tree->cmds);
-	const Constraint *con = (const Constraint *) cmd->def;
 	List	   *steps = NIL;
 
-	if (cmd->subtype != AT_AddConstraint || con->contype != CONSTR_FOREIGN || con->skip_validation ||
-		get_rel_relkind(relid) != RELKIND_PARTITIONED_TABLE)
+	if (!is_foreign_key_of_partitioned(relid, tree) || foreign_key_of(tree)->skip_validation)
 		return NIL;
 	zdm_below_check_foreign_key(relid);
 	zdm_below_add_foreign_key(&steps, relid, step->statement);
 	return steps;
+}
+
+/* ---------- what the undo of a step takes, and gives back ---------- */
+
+/* Is there a step that does that to the relation, when it is undone? */
+static bool
+is_undone_by(const ZdmRecipe *recipe, Oid relid, const char *undo)
+{
+	ListCell   *lc;
+
+	foreach(lc, recipe->steps)
+	{
+		const ZdmStep *step = lfirst(lc);
+
+		if (step->target == relid && step->undo && strcmp(step->undo, undo) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A step that has nothing to do, and whose undo gives something back to relid. */
+static void
+keep(List **steps, const ZdmRecipe *recipe, Oid relid, const char *object, char *statement, char *undo, const char *lock)
+{
+	ZdmStep    *step;
+
+	if (is_undone_by(recipe, relid, undo))
+		return;
+	step = zdm_step_append(steps, ZDM_STEP_DDL, object, statement, undo, lock);
+	zdm_step_set_target(step, relid);
+	step->done = true;
+}
+
+/* ---------- foreign keys of partitions that were there before ---------- */
+
+static char *
+add_constraint(const ZdmConstraint *constraint, const char *not_valid)
+{
+	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s%s", zdm_step_table(constraint->relid),
+					quote_identifier(constraint->name), zdm_constraint_definition(constraint), not_valid);
+}
+
+static char *
+validate_constraint(const ZdmConstraint *constraint)
+{
+	return psprintf("ALTER TABLE %s VALIDATE CONSTRAINT %s", zdm_step_table(constraint->relid),
+					quote_identifier(constraint->name));
+}
+
+/* Undone from the last to the first: new rows are checked at once, then those that are there. */
+static void
+keep_leaf_key(List **steps, const ZdmRecipe *recipe, const ZdmConstraint *constraint)
+{
+	char	   *validate = validate_constraint(constraint);
+
+	if (constraint->valid)
+		keep(steps, recipe, constraint->relid, constraint->name, validate, validate, ZDM_LOCK_WEAK);
+	keep(steps, recipe, constraint->relid, constraint->name, validate, add_constraint(constraint, " NOT VALID"),
+		 ZDM_LOCK_FOREIGN_KEY);
+}
+
+/* That of a partition that is partitioned itself comes back as it was made: leaf by leaf, then adopted. */
+static void
+keep_own_key(List **steps, const ZdmRecipe *recipe, const ZdmConstraint *constraint)
+{
+	ListCell   *lc;
+
+	if (get_rel_relkind(constraint->relid) != RELKIND_PARTITIONED_TABLE)
+	{
+		keep_leaf_key(steps, recipe, constraint);
+		return;
+	}
+	keep(steps, recipe, constraint->relid, constraint->name, validate_constraint(constraint),
+		 add_constraint(constraint, ""), ZDM_LOCK_STRONG);
+	foreach(lc, find_all_inheritors(constraint->relid, NoLock, NULL))
+	{
+		ZdmConstraint *leaf = zdm_constraint_load_below(lfirst_oid(lc), constraint->oid);
+
+		if (leaf && get_rel_relkind(leaf->relid) != RELKIND_PARTITIONED_TABLE)
+			keep_leaf_key(steps, recipe, leaf);
+	}
+}
+
+/*
+ * The table adopts the keys that its partitions have; dropped, it takes them
+ * along.  What belongs to another role cannot be given back as the table's owner.
+ */
+static void
+keep_foreign_keys(List **steps, const ZdmRecipe *recipe, Oid relid, const Constraint *con)
+{
+	Oid			referenced = RangeVarGetRelid(con->pktable, NoLock, true);
+	ListCell   *lc;
+
+	if (!OidIsValid(referenced))
+		return;					/* the statement says so */
+	foreach(lc, zdm_partition_keys(relid, referenced, con))
+	{
+		const ZdmPartitionKey *key = lfirst(lc);
+
+		if (key->own && owner_of(key->relid) == owner_of(relid) &&
+			!is_undone_by(recipe, key->relid, zdm_step_drop_constraint(key->relid, key->own)))
+			keep_own_key(steps, recipe, zdm_constraint_load(key->relid, key->own));
+	}
 }
 
 /* ---------- NOT NULL of children ---------- */
@@ -212,21 +329,6 @@ is_not_null(Oid relid, const char *column)
 	return result;
 }
 
-static bool
-is_kept_already(const ZdmRecipe *recipe, Oid relid, const char *statement)
-{
-	ListCell   *lc;
-
-	foreach(lc, recipe->steps)
-	{
-		const ZdmStep *step = lfirst(lc);
-
-		if (step->target == relid && strcmp(step->statement, statement) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
 keep_not_null(List **steps, const ZdmRecipe *recipe, Oid relid, const char *column)
 {
@@ -235,55 +337,58 @@ keep_not_null(List **steps, const ZdmRecipe *recipe, Oid relid, const char *colu
 	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
 	{
 		char	   *statement;
-		ZdmStep    *step;
 
 		if (lfirst_oid(lc) == relid || !is_not_null(lfirst_oid(lc), column))
 			continue;
 		statement = psprintf("ALTER TABLE ONLY %s ALTER COLUMN %s SET NOT NULL", zdm_step_table(lfirst_oid(lc)),
 							 quote_identifier(column));
-		if (is_kept_already(recipe, lfirst_oid(lc), statement))
-			continue;
-		step = zdm_step_append(steps, ZDM_STEP_DDL, column, statement, pstrdup(statement), ZDM_LOCK_STRONG);
-		zdm_step_set_target(step, lfirst_oid(lc));
-		step->done = true;
+		keep(steps, recipe, lfirst_oid(lc), column, statement, pstrdup(statement), ZDM_LOCK_STRONG);
 	}
 }
 
+/* What dropping NOT NULL, when the step is undone, takes from all children. */
 static void
-keep_all(List **steps, const ZdmRecipe *recipe, Oid relid, List *cmds)
+keep_all_not_null(List **steps, const ZdmRecipe *recipe, Oid relid, const char *undo)
 {
+	ListCell   *statement;
 	ListCell   *lc;
 
-	foreach(lc, cmds)
+	if (!ZDM_DROP_NOT_NULL_TAKES_ALL || undo == NULL || !zdm_recipe_is_ddl(undo))
+		return;
+	foreach(statement, zdm_statement_parse_list(undo))
 	{
-		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		Node	   *tree = ((ZdmStatement *) lfirst(statement))->tree;
 
-		if (cmd->subtype == AT_DropNotNull)
-			keep_not_null(steps, recipe, relid, cmd->name);
+		if (!IsA(tree, AlterTableStmt))
+			continue;
+		foreach(lc, ((AlterTableStmt *) tree)->cmds)
+		{
+			const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+			if (cmd->subtype == AT_DropNotNull)
+				keep_not_null(steps, recipe, relid, cmd->name);
+		}
 	}
 }
+
+/* ---------- both ---------- */
 
 /*
  * Steps that are done, and give back to what is below relid what it has now
- * and the undo of this step takes from it.  Undone, they come after that: from
- * the bottom up, while the proof of NOT NULL is still there, so that nothing
- * is scanned.  Under the locks of the step; needs a snapshot.
+ * and the undo of this step takes from it.  Undone, they come after that.  Those
+ * of NOT NULL go from the bottom up, while the proof is still there, so that
+ * nothing is scanned.  tree is that of the step's statement, or NULL.  Under the
+ * locks of the step; needs a snapshot.
  */
 List *
-zdm_below_kept(const ZdmRecipe *recipe, Oid relid, const ZdmStep *step)
+zdm_below_kept(const ZdmRecipe *recipe, Oid relid, const ZdmStep *step, const AlterTableStmt *tree)
 {
 	List	   *steps = NIL;
-	ListCell   *lc;
 
-	if (!ZDM_DROP_NOT_NULL_TAKES_ALL || step->undo == NULL || step->kind != ZDM_STEP_DDL ||
-		!zdm_recipe_is_ddl(step->undo))
+	if (step->kind != ZDM_STEP_DDL)
 		return NIL;
-	foreach(lc, zdm_statement_parse_list(step->undo))
-	{
-		const ZdmStatement *statement = lfirst(lc);
-
-		if (IsA(statement->tree, AlterTableStmt))
-			keep_all(&steps, recipe, relid, ((AlterTableStmt *) statement->tree)->cmds);
-	}
+	if (tree && is_foreign_key_of_partitioned(relid, tree))
+		keep_foreign_keys(&steps, recipe, relid, foreign_key_of(tree));
+	keep_all_not_null(&steps, recipe, relid, step->undo);
 	return steps;
 }

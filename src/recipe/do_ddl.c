@@ -297,7 +297,7 @@ add_kept(StepStatements *these)
 	if (these->undoes || !OidIsValid(target))
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
-	kept = zdm_below_kept(run->recipe, target, these->step);
+	kept = zdm_below_kept(run->recipe, target, these->step, single_alter_table(these));
 	PopActiveSnapshot();
 	if (kept != NIL)
 		zdm_recipe_insert(run->base.job->id, these->step->number, kept);
@@ -350,15 +350,22 @@ is_sync_trigger(const Node *stmt)
 		strcmp(strVal(lsecond(trigger->funcname)), ZDM_SYNC_FUNCTION) == 0;
 }
 
-/* Has somebody made the constraint one of the table above?  Then it is theirs. */
+/*
+ * Has somebody made the constraint one of the table above?  Then it is theirs.
+ * One that is to be given back may never have gone: its partition was detached.
+ */
 static bool
-is_theirs(const StepStatements *these)
+is_left_alone(const StepStatements *these)
 {
 	const AlterTableStmt *tree = single_alter_table(these);
 	const AlterTableCmd *cmd = tree ? linitial_node(AlterTableCmd, tree->cmds) : NULL;
 	ZdmConstraint *constraint;
 
-	if (!these->undoes || these->step->target_name == NULL || cmd == NULL || cmd->subtype != AT_DropConstraint)
+	if (!these->undoes || these->step->target_name == NULL || cmd == NULL)
+		return false;
+	if (cmd->subtype == AT_AddConstraint)
+		return zdm_constraint_load(these->step->target, castNode(Constraint, cmd->def)->conname) != NULL;
+	if (cmd->subtype != AT_DropConstraint)
 		return false;
 	constraint = zdm_constraint_load(these->step->target, cmd->name);
 	return constraint && OidIsValid(constraint->parent);
@@ -390,7 +397,7 @@ execute_body(ZdmRun *base, void *arg)
 	if (add_wanted(these))
 		return ZDM_DONE;
 	add_kept(these);
-	if (!is_theirs(these))
+	if (!is_left_alone(these))
 		execute_all(these);
 	step.number += these->kept;
 	zdm_recipe_set_state(base->job->id, &step, these->undoes ? "undone" : "done");

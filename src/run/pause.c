@@ -111,7 +111,7 @@ set_waiting(ZdmRun *run, const char *why)
 }
 
 /*
- * Work less while others want the processor, unless the operator has said how
+ * Work less while clients want the processor, unless the operator has said how
  * much this job is to work.
  */
 static void
@@ -124,7 +124,7 @@ make_way(ZdmRun *run, ZdmPaceTarget *target)
 		target->duty = zdm_contended_duty;
 	if (contended == (run->held_by != NULL))
 		return;
-	run->held_by = contended ? "the processor, which others want, too (zdm.contended_duty)" : NULL;
+	run->held_by = contended ? "the processor, which clients want, too (zdm.contended_duty)" : NULL;
 	if (!run->told_waiting)
 		(void) set_waiting(run, run->held_by);
 }
@@ -138,6 +138,7 @@ zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
 {
 	double		passed = 0;
 
+	zdm_contention_look();
 	for (;;)
 	{
 		ZdmPaceTarget target;

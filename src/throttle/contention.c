@@ -1,13 +1,19 @@
 /*
  * contention.c
- *	  Whether others want the processor that this process is on.
+ *	  Whether clients are at work, and want the processor that this process is on.
  *
  * A job that computes without a pause makes the application's queries wait for
- * a processor, where there is none to spare.  The kernel knows: the time for
- * which this process was ready to run but did not, because another one had the
- * processor, is time in which others wanted it, too.  Linux counts both, the
- * time on a processor and the time waiting for one, in /proc/self/schedstat.
- * Where that is not to be read, nobody is taken to be in the way.
+ * a processor, where there is none to spare.  Two things together tell that:
+ *
+ * The kernel knows that processors are short: the time for which this process
+ * was ready to run but did not, because another one had the processor.  Linux
+ * counts that, and the time on a processor, in /proc/self/schedstat.  Where it
+ * is not to be read, nobody is taken to be in the way.
+ *
+ * The server knows who is at work: a client's statement that waits for nothing
+ * runs, or wants to.  Without that a job would make way for what it causes
+ * itself, the WAL writer and the checkpointer, and for programs beside the
+ * server while no query is there to suffer.
  *
  * Contended and free are told apart by two thresholds, and free must last.
  */
@@ -16,6 +22,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "access/transam.h"
+#include "compat/compat.h"
 #include "throttle/contention.h"
 
 /* what is looked at is at least so long a time at work, in ns */
@@ -28,12 +36,19 @@
 /* so many samples in a row must be free */
 #define FREE_SAMPLES 10
 
+/* clients count when they are at work for this share of the time; not what looks in once a second */
+#define CLIENTS_SHARE 0.05
+
+/* weight of the newest look in that share */
+#define LOOK_WEIGHT 0.02
+
 static int	schedstat_fd = -1;
 static bool unreadable = false;
 static uint64 run_seen;			/* as of the last sample, in ns */
 static uint64 wait_seen;
 static bool contended = false;
 static int	free_samples = 0;
+static double clients_share = 0;	/* of the looks that saw one at work, smoothed */
 
 static bool
 read_schedstat(uint64 *run, uint64 *wait)
@@ -68,23 +83,57 @@ take_sample(double share)
 }
 
 /*
- * Do others want the processor that this process works on?  To be called
- * after every batch.
+ * Is a client's statement on a processor, or ready for one?  It has a snapshot,
+ * which what an ended session has left behind has not, and waits for nothing.
+ * What others write meanwhile is read without a lock: an answer that is off by
+ * one moment does no harm.
  */
-bool
-zdm_processor_contended(void)
+static bool
+client_at_work(void)
+{
+	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	{
+		volatile PGPROC *proc = &ProcGlobal->allProcs[i];
+
+		if (TransactionIdIsValid(proc->xmin) && proc->wait_event_info == 0 && zdm_compat_is_client(proc))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Look whether somebody wants the processor.  To be called after every batch;
+ * what is said below is as of then.
+ */
+void
+zdm_contention_look(void)
 {
 	uint64		run;
 	uint64		wait;
 
+	clients_share += ((client_at_work() ? 1 : 0) - clients_share) * LOOK_WEIGHT;
 	if (!read_schedstat(&run, &wait))
-		return false;
+		return;
 	if (run_seen == 0 || run + wait - run_seen - wait_seen >= SAMPLE_NS)
 	{
 		if (run_seen != 0)
-			take_sample((double) (wait - wait_seen) / (double) (run + wait - run_seen - wait_seen));
+			take_sample(!zdm_clients_at_work() ? 0 :
+						(double) (wait - wait_seen) / (double) (run + wait - run_seen - wait_seen));
 		run_seen = run;
 		wait_seen = wait;
 	}
+}
+
+/* Are there statements of clients at work, other than now and then? */
+bool
+zdm_clients_at_work(void)
+{
+	return clients_share >= CLIENTS_SHARE;
+}
+
+/* Do they want the processor that this process works on? */
+bool
+zdm_processor_contended(void)
+{
 	return contended;
 }
