@@ -48,7 +48,8 @@ static uint64 run_seen;			/* as of the last sample, in ns */
 static uint64 wait_seen;
 static bool contended = false;
 static int	free_samples = 0;
-static double clients_share = 0;	/* of the looks that saw one at work, smoothed */
+static double clients_share = 0;	/* of the looks that saw one at work,
+									 * smoothed */
 
 static bool
 read_schedstat(uint64 *run, uint64 *wait)
