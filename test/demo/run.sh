@@ -129,6 +129,8 @@ start_backfill() {
 	load_start before
 	sleep $WARM_UP_SECONDS
 	run_sql "SELECT zdm.start_backfill('pgbench_accounts', \$\$branch_label = 'branch ' || bid\$\$);"
+	run_sql "SELECT zdm.set_throttle(1, duty => 1);"
+	say "(by itself it would work a quarter of the time while the load wants its processor; the demo is in a hurry)"
 }
 
 # Shows the progress until the job is done, or at PERCENT; sets state and rows_done.
