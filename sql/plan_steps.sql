@@ -17,11 +17,10 @@ SELECT step, kind, statement, lock, expected_time > '0' AS takes_time
 SELECT step, kind, statement, expected_time > '0' AS takes_time
   FROM zdm.plan_steps($$SELECT zdm.add_check('big', 'n > 0', constraint_name => 'positive');$$);
 SELECT kind, statement FROM zdm.plan_steps($$SELECT zdm.drop_not_null('big', 'n')$$);
--- an index is read for twice
-SELECT i.expected_time > v.expected_time AS longer
-  FROM zdm.plan_steps($$SELECT zdm.add_unique('big', '{id}')$$) i,
-       zdm.plan_steps($$SELECT zdm.add_check('big', 'n > 0')$$) v
- WHERE i.kind = 'index' AND v.kind = 'validate';
+-- so do a build, a backfill, a comparison
+SELECT kind, expected_time > '0' AS takes_time FROM zdm.plan_steps($$SELECT zdm.add_unique('big', '{id}')$$);
+SELECT kind, expected_time > '0' AS takes_time
+  FROM zdm.plan_steps($$SELECT zdm.rename_column('big', 'filler', 'note', 'team', CURRENT_DATE + 30)$$) WHERE kind IN ('backfill', 'verify');
 -- an empty table takes none
 SELECT kind, expected_time FROM zdm.plan_steps($$SELECT zdm.set_not_null('empty', 'n')$$);
 -- nothing is started, not even what a read-only transaction could not

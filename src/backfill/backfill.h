@@ -10,5 +10,6 @@
 
 extern ZdmRunOutcome zdm_backfill_run(const ZdmJob *job);
 extern ZdmRunOutcome zdm_backfill_run_for(const ZdmJob *job, Oid target, const ZdmBackfillSpec *spec);
+extern double zdm_backfill_expected_ms(double rows);	/* estimate.c */
 
 #endif							/* ZDM_BACKFILL_BACKFILL_H */

@@ -11,6 +11,7 @@
 
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "backfill/backfill.h"
 #include "backfill/leaf.h"
 #include "backfill/target.h"
 #include "catalog/pg_class.h"
@@ -67,6 +68,16 @@ load_experience(Experience *experience)
 		experience->wal_per_row = DEFAULT_WAL_PER_ROW;
 	}
 	zdm_catalog_end(&scope);
+}
+
+/* The time that a backfill of so many rows is at work, in ms. */
+double
+zdm_backfill_expected_ms(double rows)
+{
+	Experience	experience;
+
+	load_experience(&experience);
+	return rows * experience.us_per_row / 1000;
 }
 
 /* Does the planner know nothing of the number of rows in some of it? */

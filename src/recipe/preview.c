@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "backfill/backfill.h"
 #include "catalog/pg_inherits.h"
 #include "constraint/sample.h"
 #include "core/args.h"
@@ -50,6 +51,36 @@ build_ms(const ZdmScanSample *sample)
 	return 2 * scan + BUILD_US_PER_ROW / 1000 * sample->rows / sample->blocks * sample->pages;
 }
 
+static double
+backfill_ms(const ZdmScanSample *sample, int64 pages)
+{
+	if (pages == 0)
+		return 0;
+	return sample->blocks > 0 ? zdm_backfill_expected_ms((double) sample->rows / sample->blocks * pages) : -1;
+}
+
+static double
+step_ms(const ZdmStep *step, const ZdmScanSample *sample, int64 pages)
+{
+	switch (step->kind)
+	{
+		case ZDM_STEP_VALIDATE:
+			return zdm_sample_ms(sample, pages) / zdm_duty;
+		case ZDM_STEP_VERIFY:
+			return step->mapping_id != 0 ? zdm_sample_ms(sample, pages) / zdm_duty : -1;
+		case ZDM_STEP_BACKFILL:
+			return backfill_ms(sample, pages) / zdm_duty;
+		case ZDM_STEP_INDEX:
+			return build_ms(sample);
+		case ZDM_STEP_WAIT:
+		case ZDM_STEP_SQL:
+			return step->expected_ms;
+		case ZDM_STEP_DDL:
+			break;
+	}
+	return 0;
+}
+
 static void
 estimate_steps(Relation rel, ZdmRecipe *recipe, ZdmScanSample *sample)
 {
@@ -61,14 +92,8 @@ estimate_steps(Relation rel, ZdmRecipe *recipe, ZdmScanSample *sample)
 	foreach(lc, recipe->steps)
 	{
 		ZdmStep    *step = lfirst(lc);
-		int64		pages = step->target_name ? zdm_sample_pages(step->target) : sample->pages;
 
-		if (step->kind == ZDM_STEP_VALIDATE)
-			step->expected_ms = zdm_sample_ms(sample, pages) / zdm_duty;
-		else if (step->kind == ZDM_STEP_INDEX)
-			step->expected_ms = build_ms(sample);
-		else
-			step->expected_ms = 0;
+		step->expected_ms = step_ms(step, sample, step->target_name ? zdm_sample_pages(step->target) : sample->pages);
 	}
 }
 
