@@ -92,6 +92,14 @@ ALTER TABLE sync_t ENABLE ALWAYS TRIGGER "~zdm_sync_9001";
 MERGE INTO sync_t t USING (VALUES (21), (22)) v (id) ON t.id = v.id
  WHEN MATCHED AND v.id = 21 THEN UPDATE SET b = 21 WHEN MATCHED THEN UPDATE SET x = 6;
 SELECT id, a, b, x FROM sync_t WHERE id IN (21, 22) ORDER BY id;
+-- where all that update assign to the same columns, an explicit NULL is known
+ALTER TABLE sync_t DISABLE TRIGGER "~zdm_sync_9001";
+UPDATE sync_t SET b = NULL WHERE id IN (21, 22);
+ALTER TABLE sync_t ENABLE ALWAYS TRIGGER "~zdm_sync_9001";
+MERGE INTO sync_t t USING (VALUES (21), (22), (32)) v (id) ON t.id = v.id
+ WHEN MATCHED AND v.id = 21 THEN UPDATE SET b = NULL WHEN MATCHED THEN UPDATE SET b = nullif(a, a)
+ WHEN NOT MATCHED THEN INSERT (id, a) VALUES (v.id, 320);
+SELECT id, a, b, x FROM sync_t WHERE id IN (21, 22, 32) ORDER BY id;
 WITH u AS (UPDATE sync_t SET b = NULL WHERE id = 23 RETURNING id) SELECT count(*) FROM u;
 SELECT id, a, b FROM sync_t WHERE id = 23;
 SET session_replication_role = replica;
@@ -302,6 +310,19 @@ ALTER TABLE sync_p DETACH PARTITION sync_p1;
 SELECT count(*) FROM pg_trigger WHERE tgname = '~zdm_sync_9030' AND tgrelid = 'sync_p1'::regclass;
 DROP TABLE sync_p, sync_p1;
 
+-- a row that cannot be converted moves like any other, unless the statement has written the value
+CREATE TABLE sync_p (k int, a text, b int) PARTITION BY LIST (k);
+CREATE TABLE sync_p1 PARTITION OF sync_p FOR VALUES IN (1);
+CREATE TABLE sync_p2 PARTITION OF sync_p FOR VALUES IN (2);
+INSERT INTO sync_p VALUES (1, 'n/a'), (1, 'none');
+SELECT sync_make('sync_p', 9032, 'b', 'a::int', 'a', 'b::text');
+UPDATE sync_p SET k = 2 WHERE k = 1 AND a = 'n/a';
+UPDATE sync_p SET k = 2, a = 'nil' WHERE a = 'none';
+INSERT INTO sync_p VALUES (2, 'nil');
+SELECT k, a, b FROM sync_p ORDER BY k;
+SELECT kind, message FROM zdm.sync_samples WHERE mapping_id = 9032 AND "table" = 'public.sync_p2';
+DROP TABLE sync_p;
+
 -- inheritance: a child has a trigger of its own
 CREATE TABLE sync_t (id int, a int, b int);
 CREATE TABLE sync_child (y int) INHERITS (sync_t);
@@ -473,6 +494,13 @@ INSERT INTO sync_t VALUES (1, 1);
 UPDATE sync_t SET id = 2;
 SELECT * FROM sync_t;
 SELECT * FROM zdm.sync_later_triggers('sync_t', 9080);
+-- what was written while it was there has to be looked at
+UPDATE sync_t SET a = -1;
+SELECT * FROM sync_t;
+SELECT * FROM sync_met(9080);
+ALTER TABLE sync_t DISABLE TRIGGER "~~late";
+UPDATE sync_t SET a = 5;
+SELECT * FROM sync_met(9080);
 DROP TABLE sync_t;
 DROP FUNCTION sync_before;
 

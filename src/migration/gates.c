@@ -151,7 +151,7 @@ static char *
 gate_sync(const ZdmMigration *migration)
 {
 	return ask(migration,
-			   "SELECT format('%s rows could not be converted, and %s that were changed could not be carried back, the last at %s:"
+			   "SELECT format('%s rows could not be converted, and %s were changed on the new side only or before another trigger, the last at %s:"
 			   " zdm.sync_samples has some; mended, they are verified within the hour', c.errors, c.drift, c.last_at::timestamptz(0))"
 			   " FROM (SELECT p.mapping_id, v.since" LAST_VERIFICATION ") v, zdm.sync_counts(v.mapping_id) c"
 			   " WHERE c.errors + c.drift > 0 AND c.last_at >= coalesce(v.since, '-infinity')");

@@ -27,7 +27,8 @@
  *	moved            as INSERT                        always only if inconsistent
  *
  * An UPDATE that fills or repairs a row without having changed the side that it
- * is computed from never fails for what is in that row.
+ * is computed from never fails for what is in that row, whether it moves it to
+ * another partition or not.
  *
  * Where there is no reverse expression, "reverse" means that the row is left as
  * it is, and counted as drift.
@@ -114,7 +115,7 @@ zdm_sync_decide(const ZdmMapping *mapping, const ZdmSyncFacts *facts)
 	else
 		decision = on_insert(mapping, facts);
 
-	decision.tolerant = facts->event == ZDM_SYNC_UPDATE &&
+	decision.tolerant = (facts->event == ZDM_SYNC_UPDATE || facts->was_there) &&
 		!(decision.action == ZDM_SYNC_FORWARD ? facts->old_changed : facts->new_changed);
 	return decision;
 }

@@ -26,6 +26,8 @@ typedef struct ZdmSyncFacts
 	bool		new_named;
 	bool		old_is_null;
 	bool		new_is_null;
+	bool		was_there;		/* INSERT, MOVED: an UPDATE is known to have
+								 * moved it */
 } ZdmSyncFacts;
 
 typedef enum ZdmSyncAction

@@ -367,6 +367,23 @@ is_only_trigger(const TriggerDesc *triggers, Oid ours)
 	return true;
 }
 
+/* May another trigger change a row after ours? */
+static bool
+is_followed(const TriggerDesc *triggers, const Trigger *ours)
+{
+	for (int i = 0; i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_BEFORE(trigger->tgtype) && TRIGGER_FOR_ROW(trigger->tgtype) &&
+			(TRIGGER_FOR_INSERT(trigger->tgtype) || TRIGGER_FOR_UPDATE(trigger->tgtype)) &&
+			trigger->tgenabled != TRIGGER_DISABLED && trigger->tgfoid != ours->tgfoid &&
+			strcmp(trigger->tgname, ours->tgname) > 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 compile_mapping(ZdmSyncProgram *program, const TriggerData *data, MemoryContext scratch)
 {
@@ -392,6 +409,7 @@ compile_mapping(ZdmSyncProgram *program, const TriggerData *data, MemoryContext 
 		program->reverse.alone = list_length(analyzed->columns) == 1;
 	}
 	program->only_trigger = is_only_trigger(rel->trigdesc, data->tg_trigger->tgoid);
+	program->is_followed = is_followed(rel->trigdesc, data->tg_trigger);
 	program->econtext = CreateStandaloneExprContext();
 	program->values = palloc(sizeof(Datum) * RelationGetDescr(rel)->natts);
 	program->nulls = palloc(sizeof(bool) * RelationGetDescr(rel)->natts);

@@ -56,6 +56,7 @@ typedef struct ZdmSyncProgram
 	AttrNumber	max_attno;		/* of both sides */
 	Bitmapset  *sides;			/* all columns of both, as in tg_updatedcols */
 	bool		only_trigger;	/* no other BEFORE UPDATE row trigger */
+	bool		is_followed;	/* by a BEFORE row trigger that is not ours */
 	ZdmSyncExpr forward;
 	ZdmSyncExpr reverse;
 	ExprContext *econtext;

@@ -4,8 +4,8 @@
  *	  its triggers.
  *
  * A trigger hears "UPDATE" and a set of columns.  In a MERGE that set is the
- * union over all actions, so a column in it need not be one that this row's
- * action assigns to.  And it hears "INSERT" for a row that an UPDATE moves to
+ * union over all actions, so where these differ a column in it need not be one
+ * that this row's action assigns to.  And it hears "INSERT" for a row that an UPDATE moves to
  * another partition.  Both are told apart by the innermost query that the
  * executor is at work on, for which ExecutorRun has a hook.
  *
@@ -19,6 +19,7 @@
 #include "catalog/partition.h"
 #include "compat/executor.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "parser/parsetree.h"
 #include "replication/logicalworker.h"
@@ -84,6 +85,44 @@ has_operation(const PlannedStmt *stmt, CmdType operation)
 	return false;
 }
 
+/* Is it a MERGE whose actions that update assign to different columns? */
+static bool
+updates_differ(const Plan *plan)
+{
+	const MergeAction *first = NULL;
+	ListCell   *lc;
+
+	if (plan == NULL || !IsA(plan, ModifyTable) || ((const ModifyTable *) plan)->operation != CMD_MERGE)
+		return false;
+	/* one list for each table that is written, of the same actions */
+	foreach(lc, (List *) linitial(((const ModifyTable *) plan)->mergeActionLists))
+	{
+		const MergeAction *action = lfirst_node(MergeAction, lc);
+
+		if (action->commandType != CMD_UPDATE)
+			continue;
+		if (first && !equal(first->updateColnos, action->updateColnos))
+			return true;
+		first = action;
+	}
+	return false;
+}
+
+static bool
+has_differing_updates(const PlannedStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (updates_differ(stmt->planTree))
+		return true;
+	foreach(lc, stmt->subplans)
+	{
+		if (updates_differ(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 static bool
 writes(const PlannedStmt *stmt, Oid table)
 {
@@ -138,24 +177,29 @@ zdm_sync_names_columns(Relation rel)
 	bool		known;
 	const PlannedStmt *stmt = current_statement(rel, &known);
 
-	return known && (stmt == NULL || !has_operation(stmt, CMD_MERGE));
+	return known && (stmt == NULL || !has_differing_updates(stmt));
 }
 
 /*
- * For an INSERT trigger of rel: may the row be one that an UPDATE moves here
- * from another partition?
+ * For an INSERT trigger of rel: is the row one that an UPDATE moves here from
+ * another partition?
  */
-bool
-zdm_sync_may_move_rows(Relation rel)
+ZdmSyncMove
+zdm_sync_moves_rows(Relation rel)
 {
 	bool		known;
 	const PlannedStmt *stmt;
 
 	if (!rel->rd_rel->relispartition)
-		return false;
+		return ZDM_SYNC_MOVES_NO;
 	stmt = current_statement(rel, &known);
-	return !known ||
-		(stmt != NULL && (has_operation(stmt, CMD_UPDATE) || has_operation(stmt, CMD_MERGE)));
+	if (known && stmt != NULL && stmt->commandType == CMD_UPDATE && !stmt->hasModifyingCTE &&
+		writes(stmt, RelationGetRelid(rel)))
+		return ZDM_SYNC_MOVES;
+	if (!known ||
+		(stmt != NULL && (has_operation(stmt, CMD_UPDATE) || has_operation(stmt, CMD_MERGE))))
+		return ZDM_SYNC_MOVES_PERHAPS;
+	return ZDM_SYNC_MOVES_NO;
 }
 
 /* The innermost query that the executor is at work on; NULL when none is. */

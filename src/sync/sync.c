@@ -130,6 +130,15 @@ see_update(Row *row)
 		see_names(row);
 }
 
+static void
+see_insert(Row *row)
+{
+	ZdmSyncMove move = zdm_sync_moves_rows(row->data->tg_relation);
+
+	row->facts.event = row->facts.new_is_null && move != ZDM_SYNC_MOVES_NO ? ZDM_SYNC_MOVED : ZDM_SYNC_INSERT;
+	row->facts.was_there = move == ZDM_SYNC_MOVES;
+}
+
 /* The old side is NULL when the old column is, or, without one, all of it. */
 static bool
 old_is_null(const Row *row)
@@ -155,8 +164,7 @@ see(Row *row)
 	if (row->before)
 		see_update(row);
 	else
-		row->facts.event = row->facts.new_is_null && zdm_sync_may_move_rows(row->data->tg_relation) ?
-			ZDM_SYNC_MOVED : ZDM_SYNC_INSERT;
+		see_insert(row);
 }
 
 static bool
@@ -336,6 +344,8 @@ zdm_sync(PG_FUNCTION_ARGS)
 		row.tuple = row.data->tg_trigtuple;
 	}
 
+	if (row.program->is_followed)
+		count(&row, ZDM_COUNT_DRIFT, "a trigger that fires later may have changed the row");
 	if (touches_neither_side(&row))
 		return PointerGetDatum(row.tuple);
 	see(&row);

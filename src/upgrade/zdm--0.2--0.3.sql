@@ -1025,7 +1025,7 @@ COMMENT ON COLUMN zdm.sync_activity."table" IS 'Its table';
 
 COMMENT ON COLUMN zdm.sync_activity.conflicts IS 'Updates that changed both sides and left them inconsistent: the winner was kept';
 
-COMMENT ON COLUMN zdm.sync_activity.drift IS 'Rows whose new side was changed and could not be carried back, since there is no reverse expression';
+COMMENT ON COLUMN zdm.sync_activity.drift IS 'Rows whose new side was changed and could not be carried back, since there is no reverse expression, and rows written while a trigger was there that fires after the one of the mapping';
 
 COMMENT ON COLUMN zdm.sync_activity.errors IS 'Rows that the mapping could not convert and that were let through';
 
