@@ -196,7 +196,7 @@ CREATE PROCEDURE zdm.wait_for_migration(name text, phase text DEFAULT NULL, time
 COMMENT ON FUNCTION zdm.start(text) IS
     'Start a planned migration at commit. An error while something is left to a person that comes before phase expand and is not approved. Inverse: zdm.abort.';
 COMMENT ON FUNCTION zdm.contract(text, interval) IS
-    'Begin phase contract at commit: the old shape is retired at once and purged after the hold, which may be given here. An error that lists the gates that are closed when there are any. Inverse, until it is purged: zdm.revert.';
+    'Begin phase contract at commit: the old shape is retired at once and purged after the hold, which may be given here; where there is nothing to purge, it is done then. An error that lists the gates that are closed when there are any. Inverse, until it is purged or done: zdm.revert.';
 COMMENT ON FUNCTION zdm.revert(text) IS
     'Bring the old shape of a retired migration back at commit, in one short transaction, with nothing lost. Inverse: zdm.contract.';
 COMMENT ON FUNCTION zdm.abort(text) IS
