@@ -191,17 +191,35 @@ CALL zdm.wait_for_migration('resting', timeout => '60 s');
 SELECT count(*) FROM item WHERE id = 0;
 SELECT zdm.assert_migration('resting', 'done');
 
+-- what has nothing to purge is done when it is contracted, and cannot be reverted
+SELECT zdm.add_column('item', 'letter', 'text', 'team d', CURRENT_DATE, fill => 'left(code, 1)', column_default => '''x''', name => 'letter');
+CALL zdm.wait_for_migration('letter', 'contract', '60 s');
+INSERT INTO item (id, code, size) VALUES (-1, 'filled', 1);
+SELECT zdm.revert('letter');
+SELECT zdm.contract('letter');
+CALL zdm.wait_for_migration('letter', 'done', '60 s');
+INSERT INTO item (id, code, size) VALUES (-2, 'default', 1);
+SELECT id, letter FROM item WHERE id < 0 ORDER BY id;
+SELECT phase, waiting_for, next_step FROM zdm.migrations WHERE name = 'letter';
+SELECT * FROM refused($$ SELECT zdm.revert('letter') $$);
+SELECT zdm.revert('letter');
+SELECT zdm.abort('letter');
+DELETE FROM item WHERE id < 0;
+ALTER TABLE item DROP COLUMN letter;
+
 -- changes of constraints are migrations, too
 SELECT zdm.set_not_null('item', 'size', name => 'size not null', owner => 'team d', dry_run => true);
 SELECT name, kind, phase, owner, contract_by, progress, next_step FROM zdm.migrations WHERE name = 'size not null';
 SELECT phase, step, kind, state FROM zdm.plan('size not null');
 SELECT columns();
 SELECT zdm.contract('size not null');
+SELECT zdm.revert('size not null');
 SELECT zdm.set_not_null('item', 'size', name => 'size not null');
 CALL zdm.wait_for_migration('size not null', timeout => '60 s');
 SELECT columns();
 SELECT name, kind, phase, owner, contract_by, progress, job_id = zdm.job_id('size not null') AS is_job FROM zdm.migrations WHERE name = 'size not null';
 SELECT * FROM events('size not null');
+SELECT zdm.revert('size not null');
 
 RESET search_path;
 SET client_min_messages = warning;

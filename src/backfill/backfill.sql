@@ -65,6 +65,10 @@ CREATE TABLE zdm.quarantined_row (
 );
 CREATE INDEX quarantined_row_job ON zdm.quarantined_row (job_id);
 
+-- no primary key, and yet rows can be changed under a publication FOR ALL TABLES
+ALTER TABLE zdm.backfill_cursor REPLICA IDENTITY FULL;
+ALTER TABLE zdm.quarantined_row REPLICA IDENTITY FULL;
+
 SELECT pg_catalog.pg_extension_config_dump('zdm.backfill', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.backfill_cursor', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.quarantined_row', '');

@@ -46,6 +46,8 @@ CREATE TABLE zdm.validation_cursor (
     updated_at      timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 30, autovacuum_vacuum_threshold = 1000);
 
+ALTER TABLE zdm.validation_cursor REPLICA IDENTITY FULL;
+
 SELECT pg_catalog.pg_extension_config_dump('zdm.validation', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.validation_cursor', '');
 

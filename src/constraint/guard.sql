@@ -5,6 +5,7 @@ CREATE TABLE zdm.moved_block (
     leaf oid NOT NULL,
     block bigint NOT NULL
 );
+ALTER TABLE zdm.moved_block REPLICA IDENTITY FULL;
 
 -- what it says holds for pages of this very database only
 SELECT pg_catalog.pg_extension_config_dump('zdm.moved_block', 'WHERE false');

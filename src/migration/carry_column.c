@@ -97,7 +97,7 @@ append_statements(StringInfo buf, ZdmColumnPlan *build)
 
 /*
  * The statements that add the new column, with no default and nullable, and
- * with what the old one has.
+ * with what the old one has.  Sets the plan's adds_column.
  */
 char *
 zdm_carry_add_column(ZdmColumnPlan *build)
@@ -105,8 +105,8 @@ zdm_carry_add_column(ZdmColumnPlan *build)
 	StringInfoData buf;
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "ALTER TABLE %s ADD COLUMN %s %s", build->table, quote_identifier(build->working_name),
-					 type_clause(build));
+	build->plan->adds_column = psprintf("ADD COLUMN %s %s", quote_identifier(build->working_name), type_clause(build));
+	appendStringInfo(&buf, "ALTER TABLE %s %s", build->table, build->plan->adds_column);
 	if (build->attnum == InvalidAttrNumber)
 		return buf.data;
 	append_settings(&buf, build);

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "migration/column_plan.h"
+#include "migration/publications.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -32,7 +33,7 @@ enum
  * itself has put there.
  */
 static const char dependents_sql[] =
-"WITH dep AS ("
+"WITH " ZDM_PUBLISHED_CTES ", dep AS ("
 "  SELECT DISTINCT d.classid, d.objid, d.objsubid FROM pg_depend d"
 "   WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid = $1 AND d.refobjsubid = $2),"
 " found AS ("
@@ -83,11 +84,7 @@ static const char dependents_sql[] =
 "    FROM pg_publication_rel r"
 "   WHERE r.prrelid = $1 AND ($2 = ANY (r.prattrs) OR r.oid IN (SELECT objid FROM dep WHERE classid = 'pg_publication_rel'::regclass))"
 "  UNION ALL"
-"  SELECT DISTINCT 'publication', 'pg_publication'::regclass, p.oid, 0, 'all columns', true"
-"    FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname"
-"   WHERE (t.schemaname, t.tablename) IN (SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-"                                          WHERE c.oid = $1 OR c.oid IN (SELECT relid FROM pg_partition_tree($1::regclass)))"
-"     AND NOT EXISTS (SELECT FROM pg_publication_rel r WHERE r.prpubid = p.oid AND r.prrelid = $1 AND r.prattrs IS NOT NULL)"
+"  SELECT 'publication', 'pg_publication'::regclass, pub, 0, 'all columns', true FROM published"
 "  UNION ALL"
 "  SELECT 'other', d.*, 'recorded by PostgreSQL', false FROM dep d"
 "   WHERE d.classid NOT IN ('pg_class'::regclass, 'pg_constraint'::regclass, 'pg_attrdef'::regclass, 'pg_statistic_ext'::regclass,"
@@ -176,20 +173,18 @@ refuse_generated(ZdmColumnPlan *build, const char *name)
 			 errhint("Drop it before with zdm.drop_column(), and add a column with a fill expression in its place.")));
 }
 
+/* One with a list of columns, which has the old one. */
 static void
 list_publication(ZdmColumnPlan *build, char **row)
 {
-	ZdmColumnFate fate = fate_of(build);
-
-	if (fate == ZDM_COLUMN_DROPPED)
-		zdm_column_plan_manual(build, "Publication %s publishes column \"%s\" of table %s (%s): see to its subscribers before the column goes.",
+	if (build->final_name == NULL)
+		zdm_column_plan_manual(build, "Publication %s publishes column \"%s\" of table %s (%s): take it out before the column goes.",
 							   row[DEP_NAME], build->old_name, build->table, row[DEP_HOW]);
 	else
-		zdm_column_plan_manual(build, "Publication %s publishes table %s (%s): add the column on each subscriber first, with ALTER TABLE %s ADD COLUMN %s %s%s.",
-							   row[DEP_NAME], build->table, row[DEP_HOW], build->table, quote_identifier(build->working_name),
-							   format_type_extended(build->type, build->typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
-							   fate == ZDM_COLUMN_SWAPPED ? "; when the old one is retired, the columns change their names, and have to there, too" :
-							   is_word(row, DEP_HOW, "all columns") ? "" : ", and put it into the publication");
+		zdm_column_plan_manual(build, "Publication %s publishes column \"%s\" of table %s (%s): on each of its subscribers ALTER TABLE %s %s, then put \"%s\" in its place in the publication%s.",
+							   row[DEP_NAME], build->old_name, build->table, row[DEP_HOW], build->table, build->plan->adds_column,
+							   build->working_name,
+							   fate_of(build) == ZDM_COLUMN_SWAPPED ? "; when the old one is retired, the columns change their names, and have to there, too" : "");
 }
 
 static void
@@ -200,10 +195,10 @@ list_dependent(ZdmColumnPlan *build, char **row)
 
 	if (is_word(row, DEP_KIND, "generated column"))
 		refuse_generated(build, row[DEP_NAME]);
-	else if (is_word(row, DEP_KIND, "publication"))
-		list_publication(build, row);
 	else if (!is_left(row, fate))
 		return;
+	else if (is_word(row, DEP_KIND, "publication") && !is_word(row, DEP_HOW, "row filter"))
+		list_publication(build, row);
 	else if (fate == ZDM_COLUMN_DROPPED)
 		zdm_column_plan_manual(build, "%s %s %suses column \"%s\" of table %s (%s): change it so that it does not.",
 							   row[DEP_KIND], row[DEP_NAME], guess, build->old_name, build->table, row[DEP_HOW]);
@@ -232,6 +227,7 @@ zdm_column_list_dependents(ZdmColumnPlan *build)
 
 	for (int i = 0; i < rows->count; i++)
 		list_dependent(build, rows->values[i]);
+	zdm_column_list_publications(build);
 }
 
 /*

@@ -202,7 +202,9 @@ gate_invariants(const ZdmMigration *migration)
 static char *
 gate_approval(const ZdmMigration *migration)
 {
-	if (migration->approved_by || (!migration->needs_approval && migration->nmanual == 0))
+	bool		is_for_start = migration->state == ZDM_MIGRATION_PLANNED && migration->manual_expand != NIL;
+
+	if ((migration->approved_by && !is_for_start) || (!migration->needs_approval && migration->nmanual == 0))
 		return NULL;
 	if (migration->nmanual > 0)
 		return psprintf("%d thing(s) of zdm.plan() are left to a person, who calls zdm.approve() when they are done",

@@ -78,17 +78,6 @@ zdm_invariant_load(int64 job_id)
 	return invariant;
 }
 
-static Datum
-text_array(List *texts)
-{
-	Datum	   *elems = palloc(sizeof(Datum) * Max(list_length(texts), 1));
-	ListCell   *lc;
-
-	foreach(lc, texts)
-		elems[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
-	return PointerGetDatum(construct_array(elems, list_length(texts), TEXTOID, -1, false, TYPALIGN_INT));
-}
-
 /* A run that could not be made says nothing of rows: since when there are none is kept. */
 static void
 update_result(const ZdmInvariant *invariant, const ZdmInvariantResult *result)
@@ -104,7 +93,7 @@ update_result(const ZdmInvariant *invariant, const ZdmInvariantResult *result)
 	values[2] = Int64GetDatum(result->rows);
 	isnull[3] = result->error == NULL;
 	values[3] = result->error ? CStringGetTextDatum(result->error) : (Datum) 0;
-	values[4] = text_array(result->samples);
+	values[4] = zdm_migration_texts(result->samples);
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("UPDATE zdm.invariant SET runs = runs + 1, last_run_at = $2, last_error = $4,"
 						" samples = CASE WHEN $3 > 0 AND coalesce(last_rows, 0) = 0 THEN $5 ELSE samples END,"

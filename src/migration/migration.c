@@ -16,6 +16,7 @@
 #include "migration/migration.h"
 #include "migration/side.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/json.h"
@@ -26,8 +27,13 @@
 	"migration_id, name, kind, definition, target, target_schema, target_name, column_name, new_column_name," \
 	" runs_as_id, runs_as, owner, contract_by, phase, stage, phase_since, coalesce(current_job, 0)," \
 	" coalesce(main_job, 0), coalesce(retire_job, 0), coalesce(purge_job, 0), removes, hold, soak, minimum_age," \
-	" needs_approval, approved_by_other, approved_by, coalesce(cardinality(manual), 0), settings, created_by_id," \
+	" needs_approval, approved_by_other, approved_by, coalesce(cardinality(manual), 0), manual_expand, adds_column, settings," \
+	" created_by_id," \
 	" created_session_id, started_at, last_error, cluster_id, database_id"
+
+#define APPROVAL_ENDS \
+	"$2 IN ('reverting', 'aborting') OR ($2 = 'aborted' AND phase <> 'planned')" \
+	" OR ($2 = 'expand' AND manual_expand <> '{}')"
 
 typedef struct StateName
 {
@@ -157,6 +163,34 @@ next_interval(RowReader *reader)
 	return *DatumGetIntervalP(next_value(reader));
 }
 
+/* Texts as an array, as zdm.migration has them. */
+Datum
+zdm_migration_texts(List *texts)
+{
+	Datum	   *elems = palloc(sizeof(Datum) * Max(list_length(texts), 1));
+	ListCell   *lc;
+
+	foreach(lc, texts)
+		elems[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
+	return PointerGetDatum(construct_array(elems, list_length(texts), TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static List *
+next_texts(RowReader *reader)
+{
+	ArrayType  *array = DatumGetArrayTypeP(next_value(reader));
+	MemoryContext old = MemoryContextSwitchTo(reader->mcxt);
+	List	   *texts = NIL;
+	Datum	   *elems;
+	int			count;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elems, NULL, &count);
+	for (int i = 0; i < count; i++)
+		texts = lappend(texts, TextDatumGetCString(elems[i]));
+	MemoryContextSwitchTo(old);
+	return texts;
+}
+
 static void
 read_plan_columns(RowReader *reader, ZdmMigration *migration)
 {
@@ -171,6 +205,8 @@ read_plan_columns(RowReader *reader, ZdmMigration *migration)
 	migration->approved_by_other = DatumGetBool(next_value(reader));
 	migration->approved_by = next_text(reader);
 	migration->nmanual = DatumGetInt32(next_value(reader));
+	migration->manual_expand = next_texts(reader);
+	migration->adds_column = next_text(reader);
 	settings = next_value(reader);
 	old = MemoryContextSwitchTo(reader->mcxt);
 	migration->settings = datumCopy(settings, false, -1);
@@ -383,7 +419,10 @@ notify(const ZdmMigration *migration, ZdmMigrationState to)
 	pfree(buf.data);
 }
 
-/* An approval is for one contract: reverted, it is no more. */
+/*
+ * An approval is for one start, where that needs one, or else for one
+ * contract: started, reverted, aborted, it is no more.
+ */
 static void
 update_state(const ZdmMigration *migration, ZdmMigrationState to, int64 current_job)
 {
@@ -405,8 +444,8 @@ update_state(const ZdmMigration *migration, ZdmMigrationState to, int64 current_
 						" started_at = CASE WHEN $2 = 'expand' THEN clock_timestamp() ELSE started_at END,"
 						" retired_at = CASE WHEN $3 = 'retired' THEN clock_timestamp()"
 						"  WHEN $3 = 'purging' OR $2 = 'done' THEN retired_at END,"
-						" approved_by = CASE WHEN $2 <> 'reverting' THEN approved_by END,"
-						" approved_at = CASE WHEN $2 <> 'reverting' THEN approved_at END,"
+						" approved_by = CASE WHEN NOT (" APPROVAL_ENDS ") THEN approved_by END,"
+						" approved_at = CASE WHEN NOT (" APPROVAL_ENDS ") THEN approved_at END,"
 						" finished_at = CASE WHEN $2 IN ('done', 'aborted') THEN clock_timestamp() END"
 						" WHERE migration_id = $1",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);

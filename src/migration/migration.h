@@ -58,7 +58,10 @@ typedef struct ZdmMigration
 	bool		needs_approval;
 	bool		approved_by_other;
 	char	   *approved_by;	/* NULL: nobody */
-	int			nmanual;		/* how much is left to a person */
+	int			nmanual;		/* how much is left to a person before
+								 * contract */
+	List	   *manual_expand;	/* of char *: what is before expand */
+	char	   *adds_column;	/* as in ZdmMigrationPlan */
 	Datum		settings;		/* text[] */
 	Oid			created_by_id;
 	Oid			created_session_id;
@@ -71,6 +74,7 @@ typedef struct ZdmMigration
 extern const char *zdm_migration_phase_name(ZdmMigrationState state);
 extern const char *zdm_migration_stage_name(ZdmMigrationState state);
 extern const char *zdm_migration_describe(const ZdmMigration *migration);
+extern Datum zdm_migration_texts(List *texts);
 extern bool zdm_migration_is_over(const ZdmMigration *migration);
 
 /* Each needs a transaction; none of them commits. */

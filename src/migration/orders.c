@@ -248,6 +248,17 @@ undo_retire(ZdmMigration *migration, ZdmMigrationState to, const char *why)
 	zdm_job_undo(migration->retire_job, why);
 }
 
+/* What there is instead of bringing the old shape back. */
+static const char *
+instead_of_revert(const ZdmMigration *migration)
+{
+	if (migration->state == ZDM_MIGRATION_PURGING || zdm_steps_exist(migration->id, ZDM_STAGE_PURGE))
+		return "The old shape has been dropped, or is being: restore it from a backup.";
+	if (strcmp(migration->kind, "add_column") == 0)
+		return "Nothing of it is hidden or dropped later, so that it was over at once: drop the column with zdm.drop_column().";
+	return "Nothing of it is hidden or dropped later, so that it was over at once: undo it with a migration of its own.";
+}
+
 /* zdm.revert(name text) */
 Datum
 zdm_revert(PG_FUNCTION_ARGS)
@@ -268,7 +279,7 @@ zdm_revert(PG_FUNCTION_ARGS)
 			break;
 		case ZDM_MIGRATION_PURGING:
 		case ZDM_MIGRATION_DONE:
-			refuse(migration, "reverted", "The old shape has been dropped, or is being: restore it from a backup.");
+			refuse(migration, "reverted", instead_of_revert(migration));
 			break;
 		default:
 			refuse(migration, "reverted", psprintf("It has not been contracted; zdm.abort(%s) undoes all of it.", quoted(migration)));

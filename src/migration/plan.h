@@ -36,6 +36,10 @@ typedef struct ZdmMigrationPlan
 	List	   *manual;			/* of char *: what a person has to do or
 								 * approve, as sentences; each closes the gate
 								 * "approval" until zdm.approve() */
+	List	   *manual_expand;	/* the same before phase expand: without an
+								 * approval, it is not started */
+	char	   *adds_column;	/* what ALTER TABLE adds in phase expand, as
+								 * subscribers need it; NULL: no column */
 	List	   *warnings;		/* of char *: shown by zdm.plan() */
 	bool		scans_children; /* what it validates includes children and
 								 * partitions */
@@ -67,8 +71,8 @@ extern int64 zdm_migration_next_mapping_id(void);
 extern char *zdm_migration_find(Relation rel, const ZdmMigrationPlan *plan, const ZdmMigrationArgs *args);
 
 /*
- * Record the migration and, unless dry_run, start it at commit; returns its
- * name.  The same name and definition give the one that is there.  rel is the
+ * Record the migration and, unless dry_run or there is something to be done
+ * before, start it at commit; returns its name.  The same name and definition give the one that is there.  rel is the
  * target, open and checked; NULL for none.  Errors: DUPLICATE_OBJECT, INVALID_PARAMETER_VALUE
  * (owner, contract_by), OBJECT_IN_USE (another open migration of a column).
  */

@@ -18,6 +18,7 @@
 #include "ddl/statement.h"
 #include "migration/column_plan.h"
 #include "migration/plan_columns.h"
+#include "migration/publications.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
@@ -88,11 +89,15 @@ make_mapping(ZdmColumnPlan *build, const ZdmNewColumn *column)
 	return mapping;
 }
 
+/* more: what is said of the column in the same clause; then: another statement, after ';'. */
 static void
-plan_column(ZdmColumnPlan *build, const char *more)
+plan_column(ZdmColumnPlan *build, const char *more, const char *then)
 {
+	char	   *statement = zdm_carry_add_column(build);
+
+	build->plan->adds_column = psprintf("%s%s", build->plan->adds_column, more);
 	zdm_column_plan_main(build, ZDM_PHASE_EXPAND, ZDM_STEP_DDL, build->working_name,
-						 psprintf("%s%s", zdm_carry_add_column(build), more),
+						 psprintf("%s%s%s", statement, more, then),
 						 psprintf("ALTER TABLE %s DROP COLUMN IF EXISTS %s", build->table, quote_identifier(build->working_name)),
 						 ZDM_LOCK_STRONG);
 }
@@ -114,7 +119,7 @@ plan_filled(ZdmColumnPlan *build, const ZdmNewColumn *column, const char *column
 	zdm_column_plan_take_mapping(build, mapping);
 	trigger = zdm_mapping_trigger_sql(build->rel, mapping);
 	drop = zdm_mapping_drop_trigger_sql(build->rel, mapping->id);
-	plan_column(build, "");
+	plan_column(build, "", "");
 	zdm_column_plan_main(build, ZDM_PHASE_EXPAND, ZDM_STEP_DDL, build->working_name, trigger, drop, ZDM_LOCK_TRIGGER);
 	zdm_column_plan_fill(build);
 	if (column->not_null)
@@ -135,7 +140,7 @@ plan_volatile_default(ZdmColumnPlan *build, const ZdmNewColumn *column, const ch
 	ZdmStep    *step;
 
 	zdm_target_check(build->rel);
-	plan_column(build, psprintf("; %s", set_default(build, column_default)));
+	plan_column(build, "", psprintf("; %s", set_default(build, column_default)));
 	step = zdm_column_plan_main(build, ZDM_PHASE_MIGRATE, ZDM_STEP_BACKFILL, build->working_name,
 								psprintf("UPDATE %s SET %s = %s WHERE %s IS NULL", build->table, name, column_default, name),
 								NULL, ZDM_LOCK_WRITE);
@@ -169,6 +174,7 @@ zdm_plan_add_column(Relation rel, int64 id, const ZdmNewColumn *column)
 		plan_volatile_default(build, column, column_default);
 	else
 		plan_column(build, psprintf("%s%s%s", column_default ? " DEFAULT " : "", column_default ? column_default : "",
-									column->not_null ? " NOT NULL" : ""));
+									column->not_null ? " NOT NULL" : ""), "");
+	zdm_column_list_publications(build);
 	return zdm_column_plan_end(build);
 }

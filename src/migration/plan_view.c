@@ -31,9 +31,14 @@ static const char plan_sql[] =
 " SELECT NULL, NULL, NULL, 'warning', u.text, NULL, NULL, NULL, NULL, NULL"
 " FROM zdm.migration m, unnest(m.warnings) AS u (text) WHERE m.migration_id = $1"
 " UNION ALL"
-" SELECT 'contract', NULL, NULL, 'manual', u.text, NULL, NULL, NULL, CASE WHEN m.approved_at IS NULL THEN 'pending' ELSE 'approved' END, NULL"
+" SELECT 'expand', NULL, NULL, 'manual', u.text, NULL, NULL, NULL,"
+"  CASE WHEN m.approved_at IS NULL AND m.phase IN ('planned', 'aborted') THEN 'pending' ELSE 'approved' END, NULL"
+" FROM zdm.migration m, unnest(m.manual_expand) AS u (text) WHERE m.migration_id = $1"
+" UNION ALL"
+" SELECT 'contract', NULL, NULL, 'manual', u.text, NULL, NULL, NULL,"
+"  CASE WHEN m.approved_at IS NULL OR (m.phase IN ('planned', 'aborted') AND m.manual_expand <> '{}') THEN 'pending' ELSE 'approved' END, NULL"
 " FROM zdm.migration m, unnest(m.manual) AS u (text) WHERE m.migration_id = $1"
-" ORDER BY step, kind DESC, statement";
+" ORDER BY step, kind DESC, phase DESC, statement";
 
 /* zdm.plan(name text) */
 Datum

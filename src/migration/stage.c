@@ -121,10 +121,14 @@ zdm_stage_enter(ZdmMigration *migration, ZdmMigrationState to, ZdmStage stage, T
 		repeat_job(migration, stage, job, not_before);
 }
 
-/* Start a migration that is planned, or was aborted. */
+/*
+ * Start a migration that is planned, or was aborted.  Errors as
+ * zdm_tracking_require_start() and zdm_open_require_columns().
+ */
 void
 zdm_stage_start_main(ZdmMigration *migration, const char *why)
 {
+	zdm_tracking_require_start(migration);
 	zdm_open_require_columns(migration);
 	zdm_stage_enter(migration, ZDM_MIGRATION_EXPAND, ZDM_STAGE_MAIN, 0, why);
 	zdm_side_start(migration);
@@ -188,6 +192,7 @@ main_changed(ZdmMigration *migration, ZdmJobState state, bool left, const ZdmErr
 		case ZDM_JOB_QUEUED:
 			if (migration->state == ZDM_MIGRATION_ABORTED || migration->state == ZDM_MIGRATION_ABORTING)
 			{
+				zdm_tracking_require_start(migration);
 				zdm_open_require_columns(migration);
 				zdm_migration_transition(migration, ZDM_MIGRATION_EXPAND, migration->main_job, "retried");
 				zdm_side_start(migration);

@@ -277,17 +277,6 @@ complete_plan(const ZdmMigrationPlan *plan, Oid target)
 }
 
 static Datum
-text_array(List *texts)
-{
-	Datum	   *elems = palloc(sizeof(Datum) * Max(list_length(texts), 1));
-	ListCell   *lc;
-
-	foreach(lc, texts)
-		elems[foreach_current_index(lc)] = CStringGetTextDatum(lfirst(lc));
-	return PointerGetDatum(construct_array(elems, list_length(texts), TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-static Datum
 settings_of(const ZdmMigrationPlan *plan)
 {
 	ZdmSessionSettings settings;
@@ -316,7 +305,8 @@ static int64
 insert_row(const char *name, const Request *request)
 {
 	static const Oid argtypes[] = {TEXTOID, TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, OIDOID,
-	TEXTOID, TEXTOID, DATEOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, OIDOID, OIDOID, TEXTOID, OIDOID};
+		TEXTOID, TEXTOID, DATEOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, OIDOID, OIDOID, TEXTOID, OIDOID,
+	TEXTARRAYOID, TEXTOID};
 	const ZdmMigrationPlan *plan = request->plan;
 	const char *me = GetUserNameFromId(GetUserId(), false);
 	Datum		values[lengthof(argtypes)];
@@ -340,20 +330,23 @@ insert_row(const char *name, const Request *request)
 	isnull[11] = !request->args->has_contract_by;
 	values[11] = DateADTGetDatum(request->args->contract_by);
 	values[12] = BoolGetDatum(plan->removes);
-	values[13] = text_array(plan->manual);
-	values[14] = text_array(plan->warnings);
+	values[13] = zdm_migration_texts(plan->manual);
+	values[14] = zdm_migration_texts(plan->warnings);
 	values[15] = settings_of(plan);
 	values[16] = CStringGetTextDatum(me);
 	values[17] = ObjectIdGetDatum(GetUserId());
 	values[18] = ObjectIdGetDatum(GetSessionUserId());
 	values[19] = cluster_id();
 	values[20] = ObjectIdGetDatum(MyDatabaseId);
+	values[21] = zdm_migration_texts(plan->manual_expand);
+	set_text(&values[22], &isnull[22], plan->adds_column);
 	zdm_catalog_begin(&scope);
 	if (zdm_catalog_execute("INSERT INTO zdm.migration (name, kind, definition, target, target_schema, target_name,"
 							" column_name, new_column_name, runs_as_id, runs_as, owner, contract_by, removes, manual,"
-							" warnings, settings, created_by, created_by_id, created_session_id, cluster_id, database_id)"
+							" warnings, settings, created_by, created_by_id, created_session_id, cluster_id, database_id,"
+							" manual_expand, adds_column)"
 							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
-							" $19, $20, $21) ON CONFLICT (name) DO NOTHING RETURNING migration_id",
+							" $19, $20, $21, $22, $23) ON CONFLICT (name) DO NOTHING RETURNING migration_id",
 							lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT_RETURNING) > 0)
 		id = DatumGetInt64(zdm_catalog_value(0, 1, &is_null));
 	zdm_catalog_end(&scope);
@@ -381,9 +374,12 @@ create(const char *name, const Request *request)
 
 /* ---------- the call ---------- */
 
+/* At commit, unless something has to be done before. */
 static void
 start(ZdmMigration *migration, const char *why)
 {
+	if (zdm_tracking_notice_before_start(migration))
+		return;
 	zdm_stage_start_main(migration, why);
 	zdm_submit_notice_no_preload(migration->main_job);
 }

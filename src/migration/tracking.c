@@ -8,6 +8,8 @@
 #include "core/args.h"
 #include "core/catalog.h"
 #include "job/queue.h"
+#include "lib/stringinfo.h"
+#include "migration/publications.h"
 #include "migration/tracking.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -121,6 +123,149 @@ require_other(const ZdmMigration *migration)
 						 quote_literal_cstr(migration->name), migration->runs_as)));
 }
 
+/* ---------- before the start ---------- */
+
+static bool
+contains(List *texts, const char *wanted)
+{
+	ListCell   *lc;
+
+	foreach(lc, texts)
+	{
+		if (strcmp(lfirst(lc), wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Those that the plan does not have: publications may come after it was made. */
+static List *
+not_in_plan(const ZdmMigration *migration, List *items)
+{
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		if (!contains(migration->manual_expand, lfirst(lc)))
+			others = lappend(others, lfirst(lc));
+	}
+	return others;
+}
+
+/* What has to be done, as publications are now, before it is started; NIL when it may be. */
+static List *
+left_before_start(const ZdmMigration *migration)
+{
+	List	   *items = zdm_publications_before_expand(migration);
+
+	return migration->approved_by && not_in_plan(migration, items) == NIL ? NIL : items;
+}
+
+static char *
+as_lines(List *items)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, items)
+		appendStringInfo(&buf, "%s%s.", foreach_current_index(lc) > 0 ? "\n" : "", (char *) lfirst(lc));
+	return buf.data;
+}
+
+static char *
+how_to_start(const ZdmMigration *migration)
+{
+	const char *quoted = quote_literal_cstr(migration->name);
+
+	return psprintf("When that is done, call zdm.approve(%s) and then zdm.%s(%s).", quoted,
+					migration->state == ZDM_MIGRATION_PLANNED ? "start" : "retry", quoted);
+}
+
+/*
+ * Errors with OBJECT_NOT_IN_PREREQUISITE_STATE when something has to be done
+ * before the migration enters phase expand, and nobody has said that it is.
+ */
+void
+zdm_tracking_require_start(const ZdmMigration *migration)
+{
+	List	   *left = left_before_start(migration);
+
+	if (left)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg_plural("migration \"%s\" cannot be started: %d thing has to be done before",
+							   "migration \"%s\" cannot be started: %d things have to be done before",
+							   list_length(left), migration->name, list_length(left)),
+				 errdetail("%s", as_lines(left)),
+				 errhint("%s", how_to_start(migration))));
+}
+
+/* The same for one that is called for: true, and a NOTICE that it is not started. */
+bool
+zdm_tracking_notice_before_start(const ZdmMigration *migration)
+{
+	List	   *left = left_before_start(migration);
+
+	if (left == NIL)
+		return false;
+	ereport(NOTICE,
+			(errmsg_plural("migration \"%s\" is planned and not started: %d thing has to be done before",
+						   "migration \"%s\" is planned and not started: %d things have to be done before",
+						   list_length(left), migration->name, list_length(left)),
+			 errdetail("%s", as_lines(left)),
+			 errhint("%s", how_to_start(migration))));
+	return true;
+}
+
+/*
+ * An approval is for what there is to be done now: the plan gets it.  True when
+ * the plan did not have something of it.
+ */
+static bool
+renew_items(ZdmMigration *migration)
+{
+	static const Oid argtypes[] = {INT8OID, TEXTARRAYOID};
+	Datum		values[lengthof(argtypes)];
+	List	   *items = zdm_publications_before_expand(migration);
+	List	   *new = not_in_plan(migration, items);
+	ZdmCatalogScope scope;
+
+	if (new == NIL)
+		return false;
+	ereport(NOTICE,
+			(errmsg("publications have come since migration \"%s\" was planned", migration->name),
+			 errdetail("%s", as_lines(new)),
+			 errhint("If that is not done, do it before zdm.start(%s).", quote_literal_cstr(migration->name))));
+	values[0] = Int64GetDatum(migration->id);
+	values[1] = zdm_migration_texts(items);
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.migration SET manual_expand = $2 WHERE migration_id = $1",
+						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+	migration->manual_expand = items;
+	return true;
+}
+
+/* ---------- approve ---------- */
+
+/* Also of one that was aborted, when it cannot be retried without. */
+static void
+require_open(const ZdmMigration *migration)
+{
+	bool		is_aborted = migration->state == ZDM_MIGRATION_ABORTED;
+
+	if (is_aborted && zdm_publications_before_expand(migration) != NIL)
+		return;
+	if (zdm_migration_is_over(migration) || migration->state == ZDM_MIGRATION_ABORTING)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" cannot be approved: it is in phase %s", migration->name,
+						zdm_migration_describe(migration)),
+				 errhint("There is nothing to approve any more.")));
+}
+
 static void
 approve(const ZdmMigration *migration)
 {
@@ -141,14 +286,12 @@ Datum
 zdm_approve(PG_FUNCTION_ARGS)
 {
 	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.approve()");
+	bool		is_before_start = migration->state == ZDM_MIGRATION_PLANNED || migration->state == ZDM_MIGRATION_ABORTED;
+	bool		has_more;
 
-	if (zdm_migration_is_over(migration) || migration->state == ZDM_MIGRATION_ABORTING)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("migration \"%s\" cannot be approved: it is in phase %s", migration->name,
-						zdm_migration_describe(migration)),
-				 errhint("There is nothing to approve any more.")));
-	if (migration->approved_by)
+	require_open(migration);
+	has_more = is_before_start && renew_items(migration);
+	if (migration->approved_by && !has_more)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is already approved by %s", migration->name, migration->approved_by)));
 	else

@@ -14,4 +14,8 @@ extern void zdm_tracking_check_owner(const char *owner);
 extern void zdm_tracking_move_purge(const ZdmMigration *migration);
 extern void zdm_tracking_set_hold(ZdmMigration *migration, const Interval *hold);
 
+/* what must be done, and approved, before a migration enters phase expand */
+extern void zdm_tracking_require_start(const ZdmMigration *migration);
+extern bool zdm_tracking_notice_before_start(const ZdmMigration *migration);
+
 #endif							/* ZDM_MIGRATION_TRACKING_H */

@@ -20,7 +20,8 @@ SELECT m.name,
        CASE WHEN m.phase IN ('done', 'aborted') THEN NULL
             WHEN NOT zdm.is_local(m.cluster_id, m.database_id) THEN
                  pg_catalog.format('zdm.resume_migration(%L): it came from another cluster or database (restore, copy or upgrade)', m.name)
-            WHEN m.phase = 'planned' THEN pg_catalog.format('zdm.start(%L)', m.name)
+            WHEN m.phase = 'planned' THEN
+                 pg_catalog.format(CASE WHEN m.approved_at IS NULL AND m.manual_expand <> '{}' THEN 'zdm.approve(%1$L) and zdm.start(%1$L)' ELSE 'zdm.start(%1$L)' END, m.name)
             WHEN m.stage = 'ready' THEN pg_catalog.format('zdm.contract(%L)', m.name)
             WHEN m.stage = 'retired' AND j.state = 'queued' THEN pg_catalog.format('the end of the hold at %s', (m.retired_at + m.hold)::timestamptz(0))
             ELSE j.waiting_for END AS waiting_for,
@@ -30,6 +31,9 @@ SELECT m.name,
        CASE WHEN m.phase IN ('done', 'aborted') THEN NULL
             WHEN NOT zdm.is_local(m.cluster_id, m.database_id) THEN
                  pg_catalog.format('Call zdm.resume_migration(%L) if it is to go on here.', m.name)
+            WHEN m.phase = 'planned' AND m.approved_at IS NULL AND m.manual_expand <> '{}' THEN
+                 pg_catalog.format('Do what zdm.plan(%1$L) leaves to a person in phase expand%2$s, and call zdm.approve(%1$L), then zdm.start(%1$L).', m.name,
+                                   CASE WHEN m.approved_by_other THEN ', who is not its creator' ELSE '' END)
             WHEN m.phase = 'planned' THEN pg_catalog.format('Read zdm.plan(%L), then call zdm.start(%L).', m.name, m.name)
             WHEN s.status = 'failed' THEN
                  pg_catalog.format('Mend what last_error says, then call zdm.retry(%L)%s.', m.name,

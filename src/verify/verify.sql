@@ -77,6 +77,9 @@ CREATE TABLE zdm.inconsistent_row (
 );
 CREATE INDEX inconsistent_row_job ON zdm.inconsistent_row (job_id);
 
+ALTER TABLE zdm.verification_cursor REPLICA IDENTITY FULL;
+ALTER TABLE zdm.inconsistent_row REPLICA IDENTITY FULL;
+
 SELECT pg_catalog.pg_extension_config_dump('zdm.verification', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.verification_cursor', '');
 SELECT pg_catalog.pg_extension_config_dump('zdm.verified_leaf', '');

@@ -27,7 +27,7 @@ SELECT line FROM (
                   pg_get_functiondef(p.oid))
       FROM pg_proc p JOIN member m ON m.classid = 'pg_proc'::regclass AND m.objid = p.oid
     UNION ALL
-    SELECT format('relation %s kind %s options %s acl %s comment %L', r.oid::regclass, r.relkind, r.reloptions, r.relacl,
+    SELECT format('relation %s kind %s options %s replica identity %s acl %s comment %L', r.oid::regclass, r.relkind, r.reloptions, r.relreplident, r.relacl,
                   obj_description(r.oid, 'pg_class'))
       FROM relation r
     UNION ALL
