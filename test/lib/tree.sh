@@ -49,7 +49,8 @@ tree_copy_sources() {
 		--exclude=./build . | tar -C "$1" --no-same-owner -xf -
 }
 
-# Makes a tree in a folder: the release, then what the suite says that it needs.
+# Makes a tree in a folder: the release, then what the suite says that it needs. A mirror may be behind,
+# which debootstrap does not mind either.
 tree_fill() {
 	local tree=$1 release=$2 script=$3 tmp status=0
 	tmp=$(mktemp -d "$ZDM_TREES/tmp.XXXXXX")
@@ -59,6 +60,7 @@ tree_fill() {
 			cp /etc/resolv.conf "$tree/etc/resolv.conf" &&
 			mkdir -p "$tree/etc/postgresql-common" &&
 			echo 'create_main_cluster = false' >"$tree/etc/postgresql-common/createcluster.conf" &&
+			echo 'Acquire::Check-Valid-Until "false";' >"$tree/etc/apt/apt.conf.d/zdm" &&
 			tree_copy_sources "$tmp/source" &&
 			tree_shell "$tree" "$tmp" sh -c 'apt-get update &&
 				apt-get install -y --no-install-recommends make gcc libc6-dev && exec make -C /tmp/source deps'
