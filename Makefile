@@ -6,6 +6,8 @@
 #   make installcheck             regression tests against a running server
 #   make check                    all tests in throwaway servers; installs nothing into the system's
 #                                 PostgreSQL; SUITES="regress isolation tap", TESTS="name ..." to select
+#   make check-all                the same on PostgreSQL 15, 17 and 18; VERSIONS="17 18" to select; those that are
+#                                 not installed run in Debian trees, which takes root
 #   make demo | bench             see test/demo and test/bench
 #   make lint | indent | indent-check
 #   make deps                     find or install what the targets above need
@@ -113,7 +115,7 @@ EXTRA_CLEAN = build
 
 # ---- targets that need no server headers (they find or install them themselves) ----
 
-DEV_GOALS = check demo bench deps lint indent indent-check typedefs lists
+DEV_GOALS = check check-all demo bench deps lint indent indent-check typedefs lists
 GOALS = $(or $(MAKECMDGOALS),all)
 
 ifeq ($(filter-out $(DEV_GOALS),$(GOALS)),)
@@ -122,6 +124,8 @@ ifeq ($(filter-out $(DEV_GOALS),$(GOALS)),)
 
 check:
 	@$(top)/test/check.sh
+check-all:
+	@$(top)/test/check_all.sh
 demo:
 	@$(top)/test/demo/run.sh
 bench:

@@ -107,7 +107,12 @@ SELECT zdm.rename_column('t', 'w', 'ctid', 'me', '2099-01-01');
 SELECT zdm.rename_column('t', 'w', '~zdm_w', 'me', '2099-01-01');
 SELECT zdm.rename_column('t', 'span', 'spans', 'me', '2099-01-01');
 SELECT zdm.rename_column('a_view', 'a', 'b', 'me', '2099-01-01');
-SELECT zdm.rename_column('temporary', 'a', 'b', 'me', '2099-01-01');
+DO $$
+BEGIN
+    PERFORM zdm.rename_column('temporary', 'a', 'b', 'me', '2099-01-01');
+EXCEPTION WHEN feature_not_supported THEN
+    RAISE NOTICE '%', regexp_replace(sqlerrm, 'pg_temp_\d+', 'pg_temp');
+END $$;
 SELECT zdm.rename_column('pg_class', 'relname', 'b', 'me', '2099-01-01');
 SELECT zdm.rename_column('zdm.job', 'name', 'b', 'me', '2099-01-01');
 SELECT zdm.rename_column('parent', 'a', 'c', 'me', '2099-01-01');

@@ -36,10 +36,13 @@ CREATE TRIGGER update_of BEFORE UPDATE OF c ON t FOR EACH ROW EXECUTE FUNCTION o
 CREATE TRIGGER when_c BEFORE UPDATE ON t FOR EACH ROW WHEN (NEW.c > 0) EXECUTE FUNCTION of_trigger();
 CREATE TRIGGER update_of_when BEFORE UPDATE OF c, d ON t FOR EACH ROW WHEN (NEW.c > 0) EXECUTE FUNCTION of_trigger();
 CREATE TRIGGER neither BEFORE UPDATE OF d ON t FOR EACH ROW EXECUTE FUNCTION of_trigger();
+-- about wal_level the versions warn in different words
+SET client_min_messages = error;
 CREATE PUBLICATION regress_zdm_all FOR TABLE t, ref;
 CREATE PUBLICATION regress_zdm_list FOR TABLE t (id, c);
 CREATE PUBLICATION regress_zdm_other FOR TABLE t (id, d);
 CREATE PUBLICATION regress_zdm_filter FOR TABLE t WHERE (id > 0 AND c > 0) WITH (publish = 'insert');
+RESET client_min_messages;
 
 SELECT * FROM zdm.dependents('t', 'c');
 SELECT * FROM zdm.dependents('t', 'id');
@@ -59,7 +62,9 @@ SELECT * FROM zdm.dependents('"T*"', 'ab');
 CREATE TABLE parted (k int, v int) PARTITION BY RANGE (k);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10);
 CREATE INDEX ON parted (v);
+SET client_min_messages = error;
 CREATE PUBLICATION regress_zdm_parted FOR TABLE parted;
+RESET client_min_messages;
 SELECT * FROM zdm.dependents('parted', 'v');
 
 -- by anyone

@@ -315,11 +315,13 @@ execute(const ZdmStatements *statements, QueryDesc *desc)
 		zdm_sync_filling(desc, statements->mapping_id);
 		zdm_compat_executor_run(desc);
 	}
-	PG_FINALLY();
+	PG_CATCH();
 	{
 		zdm_sync_filling(NULL, 0);
+		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	zdm_sync_filling(NULL, 0);
 }
 
 /* Run a plan over a range with a snapshot of now; returns rows processed. */
