@@ -28,6 +28,8 @@ SRCS = \
 	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/cursor_row.c src/core/errors.c src/core/expression.c src/core/identity.c \
 	src/core/image.c src/core/pinned.c src/core/row_key.c src/core/session.c src/core/settings.c src/core/shmem.c src/core/text_errors.c src/core/time_dependence.c \
 	src/throttle/contention.c src/throttle/pace.c src/throttle/yield.c src/throttle/wal_flush.c \
+	src/throttle/activity.c src/throttle/api.c src/throttle/controller.c src/throttle/horizon.c src/throttle/lag_clock.c src/throttle/load.c \
+	src/throttle/replication.c src/throttle/table.c src/throttle/wal.c src/run/hold.c \
 	src/job/api.c src/job/interrupt.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/requeue.c src/job/submit.c src/job/undo.c src/job/visibility.c src/job/wait.c \
 	src/run/pause.c src/run/run.c src/run/txn.c src/run/verdict.c \
 	src/ddl/api.c src/ddl/ddl.c src/ddl/holders.c src/ddl/lock.c src/ddl/made.c src/ddl/portal.c \
@@ -80,6 +82,7 @@ PG_CPPFLAGS = -I$(top)/src -DZDM_VERSION='"$(EXTVERSION)"'
 SQL_PARTS = \
 	src/core/core.sql \
 	src/job/job.sql \
+	src/throttle/throttle.sql \
 	src/backfill/backfill.sql \
 	src/verify/verify.sql \
 	src/constraint/constraint.sql \
@@ -93,6 +96,7 @@ SQL_PARTS = \
 	src/migration/constraints.sql \
 	src/sync/sync.sql \
 	src/job/views.sql \
+	src/throttle/views.sql \
 	src/migration/views.sql \
 	src/verify/views.sql \
 	src/violation/violation.sql \

@@ -74,6 +74,7 @@ create_run(const ZdmJob *job)
 	ZdmValidation *v = MemoryContextAllocZero(mcxt, sizeof(ZdmValidation));
 
 	zdm_run_init(&v->base, job, mcxt);
+	v->base.only_reads = true;
 	v->base.apply_settings = apply_settings;
 	v->scan_mcxt = AllocSetContextCreate(mcxt, "zdm scan", ALLOCSET_DEFAULT_SIZES);
 	INSTR_TIME_SET_CURRENT(v->rate_since);

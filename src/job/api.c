@@ -17,6 +17,7 @@
 #include "job/queue.h"
 #include "job/requeue.h"
 #include "miscadmin.h"
+#include "throttle/threshold.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -245,8 +246,44 @@ ceiling_arg(double rows)
 }
 
 /*
+ * The thresholds of a job with one set, or taken away by "default".
+ *
+ * The signal is taken out of the names and values in turn, and put at the end.
+ */
+static void
+set_threshold(int64 job_id, const char *name, const char *threshold)
+{
+	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID};
+	bool		isnull[] = {false, false, pg_strcasecmp(threshold, "default") == 0};
+	int			signal = zdm_threshold_signal(name);
+	Datum		values[] = {Int64GetDatum(job_id), CStringGetTextDatum(name), (Datum) 0};
+	ZdmCatalogScope scope;
+
+	if (!isnull[2])
+		values[2] = CStringGetTextDatum(psprintf("%g", zdm_threshold_parse(signal, threshold)));
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.job SET thresholds ="
+						" (SELECT array_agg(t ORDER BY n) FROM unnest(thresholds) WITH ORDINALITY AS u (t, n)"
+						"   WHERE thresholds[n - (n + 1) % 2] IS DISTINCT FROM $2)"
+						" || CASE WHEN $3 IS NOT NULL THEN ARRAY[$2, $3] END WHERE job_id = $1",
+						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+}
+
+/* Both or neither. */
+static void
+set_threshold_args(int64 job_id, FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(4) && PG_ARGISNULL(5))
+		return;
+	zdm_args_not_null(fcinfo, 4, "signal");
+	zdm_args_not_null(fcinfo, 5, "threshold");
+	set_threshold(job_id, zdm_args_text(fcinfo, 4), zdm_args_text(fcinfo, 5));
+}
+
+/*
  * zdm.set_throttle(job bigint, duty float8, batch_time interval,
- * max_rows_per_second float8)
+ * max_rows_per_second float8, signal text, threshold text)
  */
 Datum
 zdm_set_throttle(PG_FUNCTION_ARGS)
@@ -274,5 +311,6 @@ zdm_set_throttle(PG_FUNCTION_ARGS)
 						" WHERE job_id = $1",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);
+	set_threshold_args(job->id, fcinfo);
 	PG_RETURN_VOID();
 }

@@ -31,7 +31,8 @@ CREATE TABLE zdm.job (
     as_caller       boolean NOT NULL DEFAULT false,
     not_before      timestamptz,
     waiting_since   timestamptz,
-    migration_id    bigint
+    migration_id    bigint,
+    thresholds      text[]
 );
 CREATE INDEX job_migration ON zdm.job (migration_id) WHERE migration_id IS NOT NULL;
 CREATE INDEX job_unfinished ON zdm.job (job_id) WHERE state IN ('queued', 'running') OR (state = 'cancelled' AND cleanup);
@@ -74,7 +75,8 @@ CREATE FUNCTION zdm.assert_job_done(job bigint) RETURNS void
 CREATE PROCEDURE zdm.wait_for_job(job bigint, timeout interval DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_wait_for_job';
 CREATE FUNCTION zdm.set_throttle(job bigint, duty float8 DEFAULT NULL,
-        batch_time interval DEFAULT NULL, max_rows_per_second float8 DEFAULT NULL)
+        batch_time interval DEFAULT NULL, max_rows_per_second float8 DEFAULT NULL,
+        signal text DEFAULT NULL, threshold text DEFAULT NULL)
     RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_set_throttle';
 
@@ -92,8 +94,8 @@ COMMENT ON FUNCTION zdm.assert_job_done(bigint) IS
     'Raises an error unless the job is done. Never waits.';
 COMMENT ON PROCEDURE zdm.wait_for_job(bigint, interval) IS
     'Waits until the job is done; an error when it fails, is cancelled, or the timeout passes. Not inside a transaction block.';
-COMMENT ON FUNCTION zdm.set_throttle(bigint, float8, interval, float8) IS
-    'Sets the throttle of one job: share of time at work (0 to 1), duration a batch aims at, ceiling of rows a second (Infinity for none). NULL keeps a value. Takes effect within a second.';
+COMMENT ON FUNCTION zdm.set_throttle(bigint, float8, interval, float8, text, text) IS
+    'Sets the throttle of one job: share of time at work (0 to 1), duration a batch aims at, ceiling of rows a second (Infinity for none), the threshold of one signal (as a setting, ''off'' or ''default''). NULL keeps a value. Takes effect within a second.';
 
 COMMENT ON TABLE zdm.job IS 'Jobs. Read zdm.jobs instead.';
 COMMENT ON COLUMN zdm.job.job_id IS 'Id';
@@ -105,6 +107,7 @@ COMMENT ON COLUMN zdm.job.target_name IS 'Name of the table';
 COMMENT ON COLUMN zdm.job.owner_id IS 'OID of the role as which it runs';
 COMMENT ON COLUMN zdm.job.owner IS 'Name of that role when it was last looked at';
 COMMENT ON COLUMN zdm.job.as_caller IS 'Whether it runs as its caller, not as the owner of the table';
+COMMENT ON COLUMN zdm.job.thresholds IS 'Thresholds of its own: names of signals and values in turn';
 COMMENT ON COLUMN zdm.job.state IS 'State';
 COMMENT ON COLUMN zdm.job.state_since IS 'When it entered the state';
 COMMENT ON COLUMN zdm.job.waiting_for IS 'What holds it back';

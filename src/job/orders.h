@@ -6,6 +6,7 @@
 #define ZDM_JOB_ORDERS_H
 
 #include "job/job.h"
+#include "throttle/load.h"
 
 typedef struct ZdmJobOrders
 {
@@ -14,6 +15,7 @@ typedef struct ZdmJobOrders
 	bool		own_duty;		/* by zdm.set_throttle(), not by default */
 	int			batch_time;		/* ms */
 	double		max_rows_per_second;	/* infinity: none */
+	ZdmThresholds thresholds;	/* of its own */
 } ZdmJobOrders;
 
 extern bool zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders);

@@ -15,6 +15,7 @@
 #include "core/settings.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "run/hold.h"
 #include "run/pause.h"
 #include "storage/latch.h"
 #include "throttle/contention.h"
@@ -122,6 +123,7 @@ make_way(ZdmRun *run, ZdmPaceTarget *target)
 
 	if (contended)
 		target->duty = zdm_contended_duty;
+	target->duty = Min(target->duty, run->controller.duty);
 	if (contended == (run->held_by != NULL))
 		return;
 	run->held_by = contended ? "the processor, which clients want, too (zdm.contended_duty)" : NULL;
@@ -137,7 +139,9 @@ bool
 zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
 {
 	double		passed = 0;
+	instr_time	start;
 
+	INSTR_TIME_SET_CURRENT(start);
 	zdm_contention_look();
 	for (;;)
 	{
@@ -150,12 +154,14 @@ zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
 		if (!zdm_pause(run, Min(Max(left, 0), ORDERS_MS)))
 			return false;
 		if (left <= ORDERS_MS)
-			return true;
+			break;
 		passed += ORDERS_MS;
 		zdm_pause_read_orders(run);
 		if (run->ended)
 			return false;
 	}
+	zdm_hold_note_wal(run, sample->wal_kb, sample->work_ms + zdm_ms_since(start));
+	return zdm_hold_for_load(run);
 }
 
 /* Show in zdm.jobs what holds the job back. */

@@ -45,6 +45,8 @@ zdm_run_init(ZdmRun *run, const ZdmJob *job, MemoryContext mcxt)
 {
 	run->job = job;
 	run->owner = job->owner_id;
+	zdm_controller_init(&run->controller);
+	INSTR_TIME_SET_CURRENT(run->load_seen);
 	run->run_mcxt = mcxt;
 	run->batch_mcxt = AllocSetContextCreate(mcxt, "zdm batch", ALLOCSET_DEFAULT_SIZES);
 }

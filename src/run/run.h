@@ -11,6 +11,8 @@
 #include "core/errors.h"
 #include "job/kind.h"
 #include "job/orders.h"
+#include "portability/instr_time.h"
+#include "throttle/controller.h"
 
 typedef struct ZdmRun
 {
@@ -33,6 +35,12 @@ typedef struct ZdmRun
 	const char *held_by;		/* what makes it work less, NULL when nothing
 								 * does; zdm.job.waiting_for says it, too */
 	bool		told_progress;	/* this start of the worker was not fruitless */
+	/* load */
+	bool		only_reads;		/* it writes no rows of the user */
+	ZdmController controller;
+	instr_time	load_seen;		/* when it was looked at */
+	double		wal_kb_per_second;	/* that it writes, smoothed */
+
 	int			tries;			/* of the current step, in a row, without
 								 * success */
 	int64		retries;		/* steps that had to be tried again */

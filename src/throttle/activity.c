@@ -1,12 +1,10 @@
 /*
  * activity.c
- *	  Signals: how many clients are at work, who waits for the job's locks, and
- *	  how long a commit takes.
+ *	  Signal: how many clients are at work.
  */
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "access/xact.h"
 #include "compat/compat.h"
 #include "core/settings.h"
 #include "throttle/signal.h"
@@ -49,26 +47,4 @@ const ZdmSignal zdm_signal_active_backends = {
 	.unit = ZDM_SIGNAL_COUNT,
 	.setting = &zdm_max_active_backends,
 	.read = read_active_backends
-};
-
-static void
-read_commit_latency(const ZdmSignalContext *context, ZdmReading *reading)
-{
-	static double smoothed = -1;
-
-	if (context->own_commit_ms >= 0)
-		smoothed = smoothed < 0 ? context->own_commit_ms :
-			smoothed + (context->own_commit_ms - smoothed) * LOOK_WEIGHT;
-	reading->value = smoothed;
-	reading->unknown = smoothed < 0;
-}
-
-const ZdmSignal zdm_signal_commit_latency = {
-	.name = "commit_latency",
-	.words = "duration of the job's commits",
-	.release = "the disk is faster again",
-	.unit = ZDM_SIGNAL_MS,
-	.setting = &zdm_max_commit_latency,
-	.of_writes = true,
-	.read = read_commit_latency
 };

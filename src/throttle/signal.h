@@ -28,7 +28,6 @@ typedef struct ZdmReading
 typedef struct ZdmSignalContext
 {
 	Oid			table;			/* InvalidOid: none */
-	double		own_commit_ms;	/* of the job's last batch; negative: none yet */
 	double		own_wal_kb_per_second;	/* negative: not known yet */
 } ZdmSignalContext;
 
@@ -59,8 +58,6 @@ extern const ZdmSignal zdm_signal_archiver;
 
 /* activity.c */
 extern const ZdmSignal zdm_signal_active_backends;
-extern const ZdmSignal zdm_signal_lock_waiters;
-extern const ZdmSignal zdm_signal_commit_latency;
 
 /* horizon.c */
 extern const ZdmSignal zdm_signal_horizon;

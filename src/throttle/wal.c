@@ -13,6 +13,7 @@
 #include "access/xlog_internal.h"
 #include "core/clock.h"
 #include "core/settings.h"
+#include "postmaster/bgwriter.h"
 #include "pgstat.h"
 #include "throttle/signal.h"
 #include "utils/timestamp.h"

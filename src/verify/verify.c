@@ -84,6 +84,7 @@ create_run(const ZdmJob *job)
 	ZdmVerify  *v = MemoryContextAllocZero(mcxt, sizeof(ZdmVerify));
 
 	zdm_run_init(&v->base, job, mcxt);
+	v->base.only_reads = true;
 	v->base.apply_settings = apply_settings;
 	INSTR_TIME_SET_CURRENT(v->rate_since);
 	zdm_pace_init(&v->pace, FIRST_CHUNK_BLOCKS, LARGEST_CHUNK_BLOCKS);
