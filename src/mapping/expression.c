@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_proc.h"
+#include "compat/compat.h"
 #include "core/expression.h"
 #include "core/identity.h"
 #include "core/pinned.h"
@@ -40,7 +41,7 @@ typedef struct Analysis
 	ZdmMappingExpr *result;
 } Analysis;
 
-static void refuse(int sqlerrcode, const char *why, const char *hint) pg_attribute_noreturn();
+pg_noreturn static void refuse(int sqlerrcode, const char *why, const char *hint);
 
 static void
 refuse(int sqlerrcode, const char *why, const char *hint)
