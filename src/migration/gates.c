@@ -122,7 +122,8 @@ gate_constraints(const ZdmMigration *migration)
 
 /*
  * By the last verification that was clean, the plan's own or a repeated one: it
- * must not be older than two repetitions, and twice as long as it took.
+ * must not be older than two repetitions, and twice as long as it took, nor than
+ * what is known of the rows that the trigger has met since.
  */
 #define LAST_VERIFICATION \
 	" FROM zdm.migration m JOIN zdm.mapping p USING (migration_id), LATERAL (" \
@@ -142,7 +143,10 @@ gate_verification(const ZdmMigration *migration)
 			   "  m.verify_error || ': zdm.inconsistent_rows lists them, zdm.repair() mends them'"
 			   " WHEN v.at IS NULL THEN 'the rows have not been verified'"
 			   " WHEN v.at < clock_timestamp() - interval '2 hours' - 2 * (v.at - v.since) THEN"
-			   "  format('the last verification ended at %s', v.at::timestamptz(0)) END AS reason"
+			   "  format('the last verification ended at %s', v.at::timestamptz(0))"
+			   " WHEN v.since < zdm.running_since() THEN"
+			   "  format('the server runs since %s, and no longer knows what the trigger met before: the rows are verified again',"
+			   "   zdm.running_since()::timestamptz(0)) END AS reason"
 			   LAST_VERIFICATION ") r WHERE reason IS NOT NULL");
 }
 

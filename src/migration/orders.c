@@ -100,7 +100,7 @@ zdm_start(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	}
 	if (!zdm_steps_exist(migration->id, ZDM_STAGE_MAIN) && !zdm_steps_exist(migration->id, ZDM_STAGE_RETIRE) &&
-		!zdm_steps_exist(migration->id, ZDM_STAGE_PURGE) && strcmp(migration->kind, "custom") == 0)
+		!zdm_steps_exist(migration->id, ZDM_STAGE_PURGE) && strcmp(migration->kind, ZDM_RECIPE_CUSTOM) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" has no steps", migration->name),

@@ -144,6 +144,8 @@ set_job(const ZdmMigration *migration, int64 job_id)
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("UPDATE zdm.migration SET verify_job = $2 WHERE migration_id = $1",
 						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_execute("UPDATE zdm.job SET restart_ends_rest = true WHERE job_id = $1",
+						1, argtypes, &values[1], NULL, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);
 	zdm_side_belongs(migration, job_id);
 }

@@ -5,6 +5,7 @@
 ALTER TABLE zdm.job ADD COLUMN not_before timestamptz;
 ALTER TABLE zdm.job ADD COLUMN waiting_since timestamptz;
 ALTER TABLE zdm.job ADD COLUMN migration_id bigint;
+ALTER TABLE zdm.job ADD COLUMN restart_ends_rest boolean NOT NULL DEFAULT false;
 
 ALTER TABLE zdm.event ADD COLUMN migration_id bigint;
 
@@ -58,6 +59,7 @@ CREATE INDEX job_migration ON zdm.job (migration_id) WHERE migration_id IS NOT N
 
 CREATE INDEX event_migration ON zdm.event (migration_id, event_id) WHERE migration_id IS NOT NULL;
 
+COMMENT ON COLUMN zdm.job.restart_ends_rest IS 'Whether a start of the server makes it due, whatever not_before says';
 COMMENT ON COLUMN zdm.job.not_before IS 'When it may run at the earliest, while it is queued';
 
 COMMENT ON COLUMN zdm.job.waiting_since IS 'Since when something holds it back';
@@ -70,6 +72,10 @@ COMMENT ON TABLE zdm.event IS 'Events of jobs and migrations. Read zdm.events in
 
 COMMENT ON COLUMN zdm.event.migration_id IS 'Id of the migration, NULL for none';
 
+CREATE FUNCTION zdm.running_since() RETURNS timestamptz
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_running_since';
+COMMENT ON FUNCTION zdm.running_since() IS
+    'Internal: since when the server runs as a primary, with the shared memory that it has; NULL without preload.';
 CREATE FUNCTION zdm.repair(
         target regclass,
         mapping bigint,
