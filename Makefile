@@ -60,7 +60,7 @@ SRCS = \
 	src/index/store.c src/index/target.c \
 	src/migration/adopt.c src/migration/constraints.c src/migration/custom.c src/migration/custom_step.c src/migration/estimate.c \
 	src/migration/freeze.c src/migration/gates.c src/migration/invariant.c src/migration/invariants.c src/migration/migration.c \
-	src/migration/on_error.c src/migration/open.c src/migration/orders.c src/migration/plan_steps.c src/migration/plan_view.c src/migration/publications.c src/migration/reverify.c src/migration/side.c \
+	src/migration/on_error.c src/migration/open.c src/migration/orders.c src/migration/own_trigger.c src/migration/plan_steps.c src/migration/plan_view.c src/migration/publications.c src/migration/reverify.c src/migration/side.c \
 	src/migration/stage.c src/migration/steps.c src/migration/submit.c src/migration/tracking.c src/migration/wait.c \
 	src/migration/api_columns.c src/migration/build.c src/migration/carry_column.c src/migration/carry_constraint.c \
 	src/migration/carry_default.c src/migration/carry_index.c src/migration/carry_policy.c src/migration/carry_statistics.c \

@@ -290,7 +290,7 @@ zdm_mapping_analyze(Relation rel, const ZdmMapping *mapping, ZdmMappingSide assi
 	analysis.target = &target;
 	analysis.new_column = exists ? NULL : new_column;
 	analysis.result = palloc0(sizeof(ZdmMappingExpr));
-	given.subject = forward ? "forward expression" : "reverse expression";
+	given.subject = mapping->mode == ZDM_MAPPING_FILL ? "fill expression" : forward ? "forward expression" : "reverse expression";
 
 	zdm_identity_borrow(&borrowed, rel->rd_rel->relowner, "pg_catalog, pg_temp");
 	nestlevel = override_settings(mapping);

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "core/args.h"
@@ -16,9 +17,12 @@
 #include "job/queue.h"
 #include "migration/freeze.h"
 #include "migration/gates.h"
+#include "migration/own_trigger.h"
 #include "migration/plan_columns.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(zdm_gates);
@@ -193,12 +197,29 @@ zdm_gates_trigger_is_off(const ZdmMigration *migration)
 			   " AND (m.stage = 'ready' OR (p.mode = 'sync' AND p.reverse IS NOT NULL)) LIMIT 1");
 }
 
-/* A BEFORE trigger that fires after the mapping's may change a row behind it. */
+/* Has somebody else had a hand in the trigger since the rows were compared? */
+static char *
+trigger_was_changed(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT format('trigger %I was altered by somebody after the rows were last verified, which they are again within the hour',"
+			   "  '~zdm_sync_' || v.mapping_id)"
+			   " FROM (SELECT p.mapping_id, p.trigger_made, m.verified_trigger, " ZDM_TRIGGER_VERSION_SQL " AS version"
+			   "  FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) WHERE migration_id = $1 AND m.stage = 'ready') v"
+			   " WHERE v.version IS DISTINCT FROM v.trigger_made AND v.version IS DISTINCT FROM v.verified_trigger LIMIT 1");
+}
+
+/*
+ * It has to be there and to fire for everybody, and to have been so; and a
+ * BEFORE trigger that fires after the mapping's may change a row behind it.
+ */
 static char *
 gate_triggers(const ZdmMigration *migration)
 {
 	char	   *off = zdm_gates_trigger_is_off(migration);
 
+	if (migration->state == ZDM_MIGRATION_READY && off == NULL)
+		off = trigger_was_changed(migration);
 	if (off && migration->state == ZDM_MIGRATION_READY)
 		return off;
 	return ask(migration,
@@ -294,6 +315,43 @@ static const GateKind kinds[] = {
 	{"age", gate_age}
 };
 
+/*
+ * Why the gate is closed; NULL: it is open.  One that cannot be looked at is
+ * closed, too: somebody has dropped or renamed what the mapping is about.
+ */
+static char *
+look_at(const GateKind *kind, const ZdmMigration *migration)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char	   *volatile reason = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(mcxt);
+	PG_TRY();
+	{
+		reason = kind->why_closed(migration);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(edata);
+		reason = psprintf("it cannot be looked at: %s", edata->message);
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(mcxt);
+	CurrentResourceOwner = owner;
+	return reason;
+}
+
 /* All gates of a migration, of ZdmGate, in the current memory context. */
 List *
 zdm_gates_of(const ZdmMigration *migration)
@@ -305,7 +363,7 @@ zdm_gates_of(const ZdmMigration *migration)
 		ZdmGate    *gate = palloc(sizeof(ZdmGate));
 
 		gate->name = kinds[i].name;
-		gate->closed = kinds[i].why_closed(migration);
+		gate->closed = look_at(&kinds[i], migration);
 		gates = lappend(gates, gate);
 	}
 	return gates;

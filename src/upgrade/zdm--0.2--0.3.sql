@@ -396,6 +396,7 @@ CREATE TABLE zdm.migration (
     verify_job      bigint REFERENCES zdm.job,
     verified_from   timestamptz,
     verified_at     timestamptz,
+    verified_trigger text,
     verify_error    text,
     last_error      text,
     removes         boolean NOT NULL,
@@ -456,7 +457,8 @@ CREATE TABLE zdm.mapping (
     forward         text NOT NULL,
     reverse         text,
     winner          text NOT NULL CHECK (winner IN ('old', 'new')),
-    on_error        text NOT NULL CHECK (on_error IN ('fail', 'null'))
+    on_error        text NOT NULL CHECK (on_error IN ('fail', 'null')),
+    trigger_made    text
 );
 
 CREATE INDEX mapping_migration ON zdm.mapping (migration_id);
@@ -721,6 +723,7 @@ COMMENT ON COLUMN zdm.migration.verify_job IS 'Job that compares both shapes aga
 COMMENT ON COLUMN zdm.migration.verified_from IS 'When the last repeated verification began that was clean';
 
 COMMENT ON COLUMN zdm.migration.verified_at IS 'When it ended';
+COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Version of the trigger when it began';
 
 COMMENT ON COLUMN zdm.migration.verify_error IS 'What the last repeated verification has found, NULL for nothing';
 
@@ -823,6 +826,7 @@ COMMENT ON COLUMN zdm.mapping.reverse IS 'Expression for the old column, NULL fo
 COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement changes both';
 
 COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
+COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Version of the trigger as zdm has made it';
 
 COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
 
