@@ -8,8 +8,8 @@
 #
 # Environment:
 #   ROWS=2000000          rows of the table (two and a half times as many in those that validate)
-#   ROUNDS=3              rounds of "foreground" and those that validate, interleaved; medians are printed
-#   ONLY="throughput logical foreground memory validate validate_fk validate_load stall stall_columns dual_write views"   which parts
+#   ROUNDS=3              rounds of "pairs", "foreground" and those that validate, interleaved; medians are printed
+#   ONLY="throughput pairs logical foreground memory validate validate_fk validate_load stall stall_columns dual_write views"   which parts
 #   RATE=                 transactions/s of the load; default: 40 % of what the machine can do, at most 1500
 #   DUAL_ROWS=1000000     rows that "dual_write" writes
 #   STALL_SECONDS=30      how long the reader of "stall" and "stall_columns" has the table
@@ -38,7 +38,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/bench/dual_write.sh
 . test/bench/views.sh
 
-PARTS='throughput logical foreground memory validate validate_fk validate_load stall stall_columns dual_write views'
+PARTS='throughput pairs logical foreground memory validate validate_fk validate_load stall stall_columns dual_write views'
 ROWS=${ROWS:-2000000}
 ROUNDS=${ROUNDS:-3}
 
