@@ -26,7 +26,7 @@ names_in = $(basename $(notdir $(call in_top,$(1))))
 
 SRCS = \
 	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/cursor_row.c src/core/errors.c src/core/expression.c src/core/identity.c \
-	src/core/image.c src/core/pinned.c src/core/row_key.c src/core/session.c src/core/settings.c src/core/shmem.c src/core/text_errors.c src/core/time_dependence.c \
+	src/core/image.c src/core/life.c src/core/pinned.c src/core/row_key.c src/core/session.c src/core/settings.c src/core/shmem.c src/core/text_errors.c src/core/time_dependence.c \
 	src/throttle/contention.c src/throttle/pace.c src/throttle/yield.c src/throttle/wal_flush.c \
 	src/throttle/activity.c src/throttle/api.c src/throttle/controller.c src/throttle/horizon.c src/throttle/lag_clock.c src/throttle/load.c \
 	src/throttle/replication.c src/throttle/table.c src/throttle/wal.c src/run/hold.c \
@@ -62,7 +62,7 @@ SRCS = \
 	src/index/store.c src/index/target.c \
 	src/migration/adopt.c src/migration/constraints.c src/migration/custom.c src/migration/custom_step.c src/migration/estimate.c \
 	src/migration/freeze.c src/migration/gates.c src/migration/invariant.c src/migration/invariants.c src/migration/migration.c \
-	src/migration/on_error.c src/migration/open.c src/migration/orders.c src/migration/plan_steps.c src/migration/plan_view.c src/migration/publications.c src/migration/reverify.c src/migration/side.c \
+	src/migration/on_error.c src/migration/open.c src/migration/orders.c src/migration/own_trigger.c src/migration/plan_steps.c src/migration/plan_view.c src/migration/publications.c src/migration/reverify.c src/migration/side.c \
 	src/migration/stage.c src/migration/steps.c src/migration/submit.c src/migration/tracking.c src/migration/wait.c \
 	src/migration/api_columns.c src/migration/build.c src/migration/carry_column.c src/migration/carry_constraint.c \
 	src/migration/carry_default.c src/migration/carry_index.c src/migration/carry_policy.c src/migration/carry_statistics.c \

@@ -35,6 +35,10 @@ SELECT * FROM plan($$drop_column('"Order"', 'E mail', 'me', '2099-01-01')$$);
 CREATE TABLE needed (a int NOT NULL, b int CHECK (a > b));
 SELECT * FROM plan($$drop_column('needed', 'a', 'me', '2099-01-01')$$);
 
+-- a literal that says what PostgreSQL 18 says of a constraint that is not enforced
+CREATE TABLE literal (a text CHECK (a <> 'is NOT ENFORCED'));
+SELECT kind, statement FROM plan($$rename_column('literal', 'a', 'b', 'me', '2099-01-01')$$) WHERE statement ~ 'CHECK|VALIDATE';
+
 -- what is left to a person, and what one should know
 CREATE TABLE used (id int PRIMARY KEY, c int UNIQUE DEFAULT 1 NOT NULL CHECK (c > 0), d int, UNIQUE (c, d));
 CREATE INDEX pair ON used (c, d);

@@ -206,6 +206,23 @@ SELECT zdm.revert('letter');
 SELECT zdm.abort('letter');
 DELETE FROM item WHERE id < 0;
 ALTER TABLE item DROP COLUMN letter;
+-- names without a schema mean what they meant in the session that gave the plan
+CREATE FUNCTION is_size(int) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+SELECT zdm.create_migration('short names', 'team a', CURRENT_DATE + 30, 'item');
+SELECT zdm.add_step('short names', 'expand', 'ddl', 'ALTER TABLE item ADD COLUMN width int', 'ALTER TABLE item DROP COLUMN width');
+SELECT zdm.add_step('short names', 'migrate', 'backfill', set_clause => 'width = 1');
+SELECT zdm.add_step('short names', 'migrate', 'constraint', 'CHECK (is_size(width))', constraint_name => 'is_width');
+SELECT zdm.add_step('short names', 'migrate', 'index', 'CREATE INDEX item_width ON item (width)');
+SELECT zdm.add_step('short names', 'migrate', 'verify', 'SELECT FROM item WHERE width IS NULL');
+SELECT zdm.add_step('short names', 'contract', 'ddl', 'ALTER TABLE item DROP COLUMN width');
+RESET search_path;
+SELECT zdm.start('short names');
+CALL zdm.wait_for_migration('short names', timeout => '60 s');
+SELECT indexdef FROM pg_indexes WHERE indexname = 'item_width';
+SELECT zdm.abort('short names');
+CALL zdm.wait_for_migration('short names', 'aborted', timeout => '60 s');
+SET search_path = migrations, public;
+SELECT columns();
 
 -- changes of constraints are migrations, too
 SELECT zdm.set_not_null('item', 'size', name => 'size not null', owner => 'team d', dry_run => true);
@@ -216,6 +233,8 @@ SELECT zdm.contract('size not null');
 SELECT zdm.revert('size not null');
 SELECT zdm.set_not_null('item', 'size', name => 'size not null');
 CALL zdm.wait_for_migration('size not null', timeout => '60 s');
+-- it will never be: an error at once
+CALL zdm.wait_for_migration('size not null', 'aborted', '60 s');
 SELECT columns();
 SELECT name, kind, phase, owner, contract_by, progress, job_id = zdm.job_id('size not null') AS is_job FROM zdm.migrations WHERE name = 'size not null';
 SELECT * FROM events('size not null');

@@ -205,7 +205,8 @@ CALL validate_fk('f_child', 'f_fk', 'p fk');
 CALL validate_fk('f_child', 'f_ab', 'p ab');
 SELECT row_key, row_values FROM zdm.violations WHERE job_name = 'p ab' ORDER BY row_key::text;
 CALL validate_fk('f_child', 'f_full', 'p full');
-SELECT row_values, count(*) FROM zdm.violations WHERE job_name = 'p full' GROUP BY 1 ORDER BY min(row_values::text);
+-- 100 of them are listed; which, depends on where a chunk has ended
+SELECT count(*), bool_and((row_key ->> 'id')::int < 0) AS all_break_it FROM zdm.violations WHERE job_name = 'p full';
 SELECT guards();
 DELETE FROM f_child WHERE id < 0;
 SELECT zdm.retry_job(zdm.job_id('p ab')), zdm.retry_job(zdm.job_id('p full'));

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "core/life.h"
 #include "core/settings.h"
 #include "fmgr.h"
 #include "job/queue.h"
@@ -21,6 +22,7 @@ void
 _PG_init(void)
 {
 	zdm_settings_define();
+	zdm_life_init();
 	zdm_queue_init();
 	zdm_recipe_init();
 	zdm_stage_init();

@@ -38,7 +38,7 @@
 #define TOO_LONG_DIVISOR 4
 
 /* the default duration of a batch times this, while no client is at work: what each costs once counts less */
-#define ALONE_FACTOR 5
+#define ALONE_FACTOR 10
 
 typedef struct EnterState
 {

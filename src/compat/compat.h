@@ -26,6 +26,11 @@
 #include "utils/backend_status.h"
 #include "utils/wait_event.h"
 
+/* 18: stands before the declaration */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /* May a background worker connect as a role that may not log in? */
 #if PG_VERSION_NUM >= 170000
 #define ZDM_BYPASS_ROLELOGINCHECK BGWORKER_BYPASS_ROLELOGINCHECK

@@ -19,3 +19,8 @@ BEGIN
     END IF;
 END
 $$;
+
+CREATE FUNCTION zdm.running_since() RETURNS timestamptz
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_running_since';
+COMMENT ON FUNCTION zdm.running_since() IS
+    'Internal: since when the server runs as a primary, with the shared memory that it has; NULL without preload.';

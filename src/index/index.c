@@ -326,6 +326,7 @@ typedef struct Order
 	int64		job_id;
 	const char *definition;
 	const char *index_name;
+	const ZdmSessionSettings *settings;
 } Order;
 
 /* Step: what the job is to build now, unless that is what it does already. */
@@ -342,20 +343,25 @@ store_order(void *arg)
 	spec.definition = pstrdup(order->definition);
 	spec.index_name = pstrdup(order->index_name);
 	spec.is_unique = zdm_index_parse(order->definition)->unique;
-	zdm_session_record(&spec.settings, NULL, 0);
+	if (order->settings)
+		spec.settings = *order->settings;
+	else
+		zdm_session_record(&spec.settings, NULL, 0);
 	zdm_index_store(order->job_id, &spec);
 }
 
 /*
- * A step of a job of another kind: build this index on the job's target, which
- * the definition names with its schema.  As zdm_index_run(); done at once when
- * it is there and is the job's own.
+ * A step of a job of another kind: build this index on the job's target.  Names
+ * in the definition are looked up with those settings; without, it names the
+ * target with its schema.  As zdm_index_run(); done at once when it is there
+ * and is the job's own.
  */
 ZdmRunOutcome
-zdm_index_build_for(const ZdmJob *job, const char *definition, const char *index_name)
+zdm_index_build_for(const ZdmJob *job, const char *definition, const char *index_name,
+					const ZdmSessionSettings *settings)
 {
 	ZdmIndexRun *run = create_run(job);
-	Order		order = {job->id, definition, index_name};
+	Order		order = {job->id, definition, index_name, settings};
 
 	if (!zdm_run_bookkeep(&run->base, store_order, &order))
 		return run->base.outcome;

@@ -27,7 +27,8 @@
 
 #define JOB_COLUMNS \
 	"job_id, name, kind, target, target_schema, target_name, owner, state, " \
-	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup, as_caller, not_before"
+	"fruitless_starts, cluster_id, database_id, last_error, owner_id, cleanup, as_caller, " \
+	ZDM_NOT_BEFORE_SQL
 
 static const char *const state_names[] = {
 	[ZDM_JOB_QUEUED] = "queued",

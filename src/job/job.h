@@ -60,6 +60,10 @@ typedef struct ZdmJob
  */
 typedef void (*ZdmJobHook) (const ZdmJob *job, const ZdmError *error);
 
+/* until when a queued job rests, of a row of zdm.job */
+#define ZDM_NOT_BEFORE_SQL \
+	"CASE WHEN restart_ends_rest AND state_since < zdm.running_since() THEN NULL ELSE not_before END"
+
 extern ZdmJobHook zdm_job_hook;
 
 extern const char *zdm_job_state_name(ZdmJobState state);

@@ -32,6 +32,7 @@ CREATE TABLE zdm.job (
     not_before      timestamptz,
     waiting_since   timestamptz,
     migration_id    bigint,
+    restart_ends_rest boolean NOT NULL DEFAULT false,
     thresholds      text[]
 );
 CREATE INDEX job_migration ON zdm.job (migration_id) WHERE migration_id IS NOT NULL;
@@ -124,6 +125,7 @@ COMMENT ON COLUMN zdm.job.batch_time_ms IS 'Duration a batch aims at, in millise
 COMMENT ON COLUMN zdm.job.max_rows_per_second IS 'Ceiling of rows a second';
 COMMENT ON COLUMN zdm.job.cluster_id IS 'System identifier of the cluster it was made in';
 COMMENT ON COLUMN zdm.job.database_id IS 'OID of the database it was made in';
+COMMENT ON COLUMN zdm.job.restart_ends_rest IS 'Whether a start of the server makes it due, whatever not_before says';
 COMMENT ON COLUMN zdm.job.not_before IS 'When it may run at the earliest, while it is queued';
 COMMENT ON COLUMN zdm.job.waiting_since IS 'Since when something holds it back';
 COMMENT ON COLUMN zdm.job.migration_id IS 'Id of the migration that it works for, NULL for none';

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_proc.h"
+#include "compat/compat.h"
 #include "core/expression.h"
 #include "core/identity.h"
 #include "core/pinned.h"
@@ -40,7 +41,7 @@ typedef struct Analysis
 	ZdmMappingExpr *result;
 } Analysis;
 
-static void refuse(int sqlerrcode, const char *why, const char *hint) pg_attribute_noreturn();
+pg_noreturn static void refuse(int sqlerrcode, const char *why, const char *hint);
 
 static void
 refuse(int sqlerrcode, const char *why, const char *hint)
@@ -289,7 +290,7 @@ zdm_mapping_analyze(Relation rel, const ZdmMapping *mapping, ZdmMappingSide assi
 	analysis.target = &target;
 	analysis.new_column = exists ? NULL : new_column;
 	analysis.result = palloc0(sizeof(ZdmMappingExpr));
-	given.subject = forward ? "forward expression" : "reverse expression";
+	given.subject = mapping->mode == ZDM_MAPPING_FILL ? "fill expression" : forward ? "forward expression" : "reverse expression";
 
 	zdm_identity_borrow(&borrowed, rel->rd_rel->relowner, "pg_catalog, pg_temp");
 	nestlevel = override_settings(mapping);

@@ -143,7 +143,7 @@ zdm_mapping_check(Relation rel, const ZdmMapping *mapping, const ZdmMappingColum
 
 	check_names(rel, mapping);
 	expr = zdm_mapping_analyze(rel, mapping, ZDM_SIDE_NEW, new_column);
-	check_direction(expr, "forward", mapping->new_column, mapping->reverse ? mapping->old_column : NULL);
+	check_direction(expr, mapping->mode == ZDM_MAPPING_FILL ? "fill" : "forward", mapping->new_column, mapping->reverse ? mapping->old_column : NULL);
 	check_partition_keys(rel, mapping->new_column);
 	facts->forward_columns = names_of(expr->columns);
 	facts->functions = user_functions(NIL, expr->functions);

@@ -28,8 +28,6 @@
 PG_FUNCTION_INFO_V1(zdm_create_migration);
 PG_FUNCTION_INFO_V1(zdm_add_step);
 
-#define CUSTOM "custom"
-
 /* ---------- create_migration ---------- */
 
 enum
@@ -64,7 +62,7 @@ open_target(Oid relid)
 Datum
 zdm_create_migration(PG_FUNCTION_ARGS)
 {
-	ZdmMigrationPlan plan = {.kind = CUSTOM,.subject = CUSTOM};
+	ZdmMigrationPlan plan = {.kind = ZDM_RECIPE_CUSTOM,.subject = ZDM_RECIPE_CUSTOM};
 	ZdmMigrationArgs args = {.dry_run = true};
 	Relation	rel = NULL;
 	char	   *name;
@@ -281,7 +279,7 @@ zdm_add_step(PG_FUNCTION_ARGS)
 
 	zdm_args_not_null(fcinfo, STEP_MIGRATION, "migration");
 	migration = zdm_migration_for_order(fcinfo, "zdm.add_step()");
-	if (strcmp(migration->kind, CUSTOM) != 0)
+	if (strcmp(migration->kind, ZDM_RECIPE_CUSTOM) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" was planned by zdm.%s()", migration->name, migration->kind),

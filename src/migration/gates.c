@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "core/args.h"
@@ -16,9 +17,12 @@
 #include "job/queue.h"
 #include "migration/freeze.h"
 #include "migration/gates.h"
+#include "migration/own_trigger.h"
 #include "migration/plan_columns.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(zdm_gates);
@@ -122,7 +126,8 @@ gate_constraints(const ZdmMigration *migration)
 
 /*
  * By the last verification that was clean, the plan's own or a repeated one: it
- * must not be older than two repetitions, and twice as long as it took.
+ * must not be older than two repetitions, and twice as long as it took, nor than
+ * what is known of the rows that the trigger has met since.
  */
 #define LAST_VERIFICATION \
 	" FROM zdm.migration m JOIN zdm.mapping p USING (migration_id), LATERAL (" \
@@ -142,7 +147,10 @@ gate_verification(const ZdmMigration *migration)
 			   "  m.verify_error || ': zdm.inconsistent_rows lists them, zdm.repair() mends them'"
 			   " WHEN v.at IS NULL THEN 'the rows have not been verified'"
 			   " WHEN v.at < clock_timestamp() - interval '2 hours' - 2 * (v.at - v.since) THEN"
-			   "  format('the last verification ended at %s', v.at::timestamptz(0)) END AS reason"
+			   "  format('the last verification ended at %s', v.at::timestamptz(0))"
+			   " WHEN v.since < zdm.running_since() THEN"
+			   "  format('the server runs since %s, and no longer knows what the trigger met before: the rows are verified again',"
+			   "   zdm.running_since()::timestamptz(0)) END AS reason"
 			   LAST_VERIFICATION ") r WHERE reason IS NOT NULL");
 }
 
@@ -169,10 +177,51 @@ gate_rights(const ZdmMigration *migration)
 			   " zdm.sync_missing_rights(m.target, p.mapping_id) r WHERE migration_id = $1 LIMIT 1");
 }
 
-/* A BEFORE trigger that fires after the mapping's may change a row behind it. */
+/*
+ * Why the trigger that keeps both columns of a migration in step does not fire
+ * for every writer, in the current memory context; NULL when it does, or is not
+ * to be there.  What was written meanwhile is in one of the columns only.
+ */
+char *
+zdm_gates_trigger_is_off(const ZdmMigration *migration)
+{
+	if (migration->state != ZDM_MIGRATION_READY && migration->state != ZDM_MIGRATION_RETIRED)
+		return NULL;
+	return ask(migration,
+			   "SELECT CASE WHEN t.oid IS NULL THEN format('trigger %I does not exist any more', n.name)"
+			   " ELSE format('trigger %I is not ENABLE ALWAYS any more', n.name) END"
+			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) JOIN pg_class c ON c.oid = m.target"
+			   " CROSS JOIN LATERAL (SELECT '~zdm_sync_' || p.mapping_id AS name) n"
+			   " LEFT JOIN pg_trigger t ON t.tgrelid = m.target AND t.tgname = n.name"
+			   " WHERE migration_id = $1 AND t.tgenabled IS DISTINCT FROM 'A'"
+			   " AND (m.stage = 'ready' OR (p.mode = 'sync' AND p.reverse IS NOT NULL)) LIMIT 1");
+}
+
+/* Has somebody else had a hand in the trigger since the rows were compared? */
+static char *
+trigger_was_changed(const ZdmMigration *migration)
+{
+	return ask(migration,
+			   "SELECT format('trigger %I was altered by somebody after the rows were last verified, which they are again within the hour',"
+			   "  '~zdm_sync_' || v.mapping_id)"
+			   " FROM (SELECT p.mapping_id, p.trigger_made, m.verified_trigger, " ZDM_TRIGGER_VERSION_SQL " AS version"
+			   "  FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) WHERE migration_id = $1 AND m.stage = 'ready') v"
+			   " WHERE v.version IS DISTINCT FROM v.trigger_made AND v.version IS DISTINCT FROM v.verified_trigger LIMIT 1");
+}
+
+/*
+ * It has to be there and to fire for everybody, and to have been so; and a
+ * BEFORE trigger that fires after the mapping's may change a row behind it.
+ */
 static char *
 gate_triggers(const ZdmMigration *migration)
 {
+	char	   *off = zdm_gates_trigger_is_off(migration);
+
+	if (migration->state == ZDM_MIGRATION_READY && off == NULL)
+		off = trigger_was_changed(migration);
+	if (off && migration->state == ZDM_MIGRATION_READY)
+		return off;
 	return ask(migration,
 			   "SELECT format('trigger %s fires after the one that keeps both columns in step', l)"
 			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
@@ -266,6 +315,43 @@ static const GateKind kinds[] = {
 	{"age", gate_age}
 };
 
+/*
+ * Why the gate is closed; NULL: it is open.  One that cannot be looked at is
+ * closed, too: somebody has dropped or renamed what the mapping is about.
+ */
+static char *
+look_at(const GateKind *kind, const ZdmMigration *migration)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	char	   *volatile reason = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(mcxt);
+	PG_TRY();
+	{
+		reason = kind->why_closed(migration);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(mcxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(edata);
+		reason = psprintf("it cannot be looked at: %s", edata->message);
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(mcxt);
+	CurrentResourceOwner = owner;
+	return reason;
+}
+
 /* All gates of a migration, of ZdmGate, in the current memory context. */
 List *
 zdm_gates_of(const ZdmMigration *migration)
@@ -277,7 +363,7 @@ zdm_gates_of(const ZdmMigration *migration)
 		ZdmGate    *gate = palloc(sizeof(ZdmGate));
 
 		gate->name = kinds[i].name;
-		gate->closed = kinds[i].why_closed(migration);
+		gate->closed = look_at(&kinds[i], migration);
 		gates = lappend(gates, gate);
 	}
 	return gates;

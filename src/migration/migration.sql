@@ -25,6 +25,7 @@ CREATE TABLE zdm.migration (
     verify_job      bigint REFERENCES zdm.job,
     verified_from   timestamptz,
     verified_at     timestamptz,
+    verified_trigger text,
     verify_error    text,
     last_error      text,
     removes         boolean NOT NULL,
@@ -84,7 +85,8 @@ CREATE TABLE zdm.mapping (
     forward         text NOT NULL,
     reverse         text,
     winner          text NOT NULL CHECK (winner IN ('old', 'new')),
-    on_error        text NOT NULL CHECK (on_error IN ('fail', 'null'))
+    on_error        text NOT NULL CHECK (on_error IN ('fail', 'null')),
+    trigger_made    text
 );
 CREATE INDEX mapping_migration ON zdm.mapping (migration_id);
 
@@ -277,6 +279,7 @@ COMMENT ON COLUMN zdm.migration.purge_job IS 'Job that drops it';
 COMMENT ON COLUMN zdm.migration.verify_job IS 'Job that compares both shapes again and again';
 COMMENT ON COLUMN zdm.migration.verified_from IS 'When the last repeated verification began that was clean';
 COMMENT ON COLUMN zdm.migration.verified_at IS 'When it ended';
+COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Version of the trigger when it began';
 COMMENT ON COLUMN zdm.migration.verify_error IS 'What the last repeated verification has found, NULL for nothing';
 COMMENT ON COLUMN zdm.migration.last_error IS 'Why undoing has failed, NULL when it has not';
 COMMENT ON COLUMN zdm.migration.removes IS 'Whether something will be removed';
@@ -329,6 +332,7 @@ COMMENT ON COLUMN zdm.mapping.forward IS 'Expression for the new column';
 COMMENT ON COLUMN zdm.mapping.reverse IS 'Expression for the old column, NULL for none';
 COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement changes both';
 COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
+COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Version of the trigger as zdm has made it';
 COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
 COMMENT ON COLUMN zdm.invariant.invariant_id IS 'Id';
 COMMENT ON COLUMN zdm.invariant.migration_id IS 'Id of the migration';

@@ -100,7 +100,7 @@ zdm_start(PG_FUNCTION_ARGS)
 		PG_RETURN_VOID();
 	}
 	if (!zdm_steps_exist(migration->id, ZDM_STAGE_MAIN) && !zdm_steps_exist(migration->id, ZDM_STAGE_RETIRE) &&
-		!zdm_steps_exist(migration->id, ZDM_STAGE_PURGE) && strcmp(migration->kind, "custom") == 0)
+		!zdm_steps_exist(migration->id, ZDM_STAGE_PURGE) && strcmp(migration->kind, ZDM_RECIPE_CUSTOM) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" has no steps", migration->name),
@@ -259,6 +259,21 @@ instead_of_revert(const ZdmMigration *migration)
 	return "Nothing of it is hidden or dropped later, so that it was over at once: undo it with a migration of its own.";
 }
 
+/* The old shape is right only as long as the trigger has kept it so; "what" is what is asked for. */
+static void
+require_trigger(const ZdmMigration *migration, const char *what)
+{
+	const char *off = migration->state == ZDM_MIGRATION_RETIRED ? zdm_gates_trigger_is_off(migration) : NULL;
+
+	if (off)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" cannot be %s: %s", migration->name, what, off),
+				 errdetail("What was written since is in the new column only."),
+				 errhint("Make the trigger ENABLE ALWAYS, mend the old column of rows that were written meanwhile, and try again;"
+						 " or go on with zdm.contract(%s, '0').", quoted(migration))));
+}
+
 /* zdm.revert(name text) */
 Datum
 zdm_revert(PG_FUNCTION_ARGS)
@@ -271,6 +286,7 @@ zdm_revert(PG_FUNCTION_ARGS)
 		case ZDM_MIGRATION_RETIRING:
 		case ZDM_MIGRATION_RETIRED:
 			require_way_back(migration, "reverted");
+			require_trigger(migration, "reverted");
 			undo_retire(migration, ZDM_MIGRATION_REVERTING, by_caller("reverted"));
 			break;
 		case ZDM_MIGRATION_READY:
@@ -326,6 +342,7 @@ zdm_abort(PG_FUNCTION_ARGS)
 		case ZDM_MIGRATION_RETIRING:
 		case ZDM_MIGRATION_RETIRED:
 			require_way_back(migration, "aborted");
+			require_trigger(migration, "aborted");
 			undo_retire(migration, ZDM_MIGRATION_ABORTING, why);
 			break;
 		case ZDM_MIGRATION_REVERTING:

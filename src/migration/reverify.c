@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
 #include "job/queue.h"
+#include "migration/own_trigger.h"
 #include "migration/reverify.h"
 #include "migration/side.h"
 #include "run/pause.h"
@@ -31,8 +32,28 @@ typedef struct Reverify
 	int64		mapping_id;		/* 0: there is none */
 	bool		is_over;		/* the migration */
 	TimestampTz began_at;
+	const char *trigger;		/* its version then; NULL: there is none */
 	const char *error;			/* NULL: it was clean */
 } Reverify;
+
+/* Which version of the trigger there is, in the current memory context; NULL: none. */
+static char *
+trigger_version(int64 migration_id)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(migration_id);
+	MemoryContext mcxt = CurrentMemoryContext;
+	ZdmCatalogScope scope;
+	char	   *version = NULL;
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute("SELECT " ZDM_TRIGGER_VERSION_SQL " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
+							" WHERE migration_id = $1 LIMIT 1",
+							1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
+		version = zdm_catalog_text(0, 1, mcxt);
+	zdm_catalog_end(&scope);
+	return version;
+}
 
 /* The mapping of a migration; 0 when it has none. */
 static int64
@@ -65,29 +86,35 @@ load_step(void *arg)
 {
 	Reverify   *run = arg;
 	ZdmMigration *migration = zdm_migration_of_job(run->base.job->id);
+	MemoryContext old;
 
 	run->is_over = migration == NULL || zdm_migration_is_over(migration);
 	if (run->is_over)
 		return;
 	run->migration_id = migration->id;
 	run->mapping_id = mapping_of(migration->id);
+	old = MemoryContextSwitchTo(run->base.run_mcxt);
+	run->trigger = trigger_version(migration->id);
+	MemoryContextSwitchTo(old);
 }
 
 static void
 record_step(void *arg)
 {
-	static const Oid argtypes[] = {INT8OID, TIMESTAMPTZOID, TEXTOID};
+	static const Oid argtypes[] = {INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
 	Reverify   *run = arg;
-	bool		isnull[lengthof(argtypes)] = {false, false, run->error == NULL};
+	bool		isnull[lengthof(argtypes)] = {false, false, run->error == NULL, run->trigger == NULL};
 	Datum		values[lengthof(argtypes)];
 	ZdmCatalogScope scope;
 
 	values[0] = Int64GetDatum(run->migration_id);
 	values[1] = TimestampTzGetDatum(run->began_at);
 	values[2] = run->error ? CStringGetTextDatum(run->error) : (Datum) 0;
+	values[3] = run->trigger ? CStringGetTextDatum(run->trigger) : (Datum) 0;
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("UPDATE zdm.migration SET verify_error = $3,"
 						" verified_from = CASE WHEN $3 IS NULL THEN $2 ELSE verified_from END,"
+						" verified_trigger = CASE WHEN $3 IS NULL THEN $4 ELSE verified_trigger END,"
 						" verified_at = CASE WHEN $3 IS NULL THEN clock_timestamp() ELSE verified_at END"
 						" WHERE migration_id = $1",
 						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
@@ -144,6 +171,8 @@ set_job(const ZdmMigration *migration, int64 job_id)
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("UPDATE zdm.migration SET verify_job = $2 WHERE migration_id = $1",
 						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
+	zdm_catalog_execute("UPDATE zdm.job SET restart_ends_rest = true WHERE job_id = $1",
+						1, argtypes, &values[1], NULL, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);
 	zdm_side_belongs(migration, job_id);
 }

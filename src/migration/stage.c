@@ -17,6 +17,7 @@
 #include "job/undo.h"
 #include "migration/freeze.h"
 #include "migration/open.h"
+#include "migration/own_trigger.h"
 #include "migration/side.h"
 #include "migration/stage.h"
 #include "migration/steps.h"
@@ -351,4 +352,5 @@ zdm_stage_init(void)
 {
 	zdm_recipe_end_hook = job_changed;
 	zdm_recipe_may_begin = may_begin;
+	zdm_recipe_step_hook = zdm_own_trigger_step;
 }

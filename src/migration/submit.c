@@ -90,7 +90,7 @@ differs(const ZdmMigration *migration, const Request *request)
 
 	if (strcmp(migration->kind, plan->kind) != 0)
 		return psprintf("It is a call of zdm.%s().",
-						strcmp(migration->kind, "custom") == 0 ? "create_migration" : migration->kind);
+						strcmp(migration->kind, ZDM_RECIPE_CUSTOM) == 0 ? "create_migration" : migration->kind);
 	if (!is_of_target(migration, request))
 		return migration->target_name ?
 			psprintf("Its table was another one, named \"%s.%s\".", migration->target_schema, migration->target_name) :

@@ -35,13 +35,19 @@ zdm_migration_for_order(FunctionCallInfo fcinfo, const char *funcname)
 	return migration;
 }
 
-/* Errors with INVALID_PARAMETER_VALUE when the date is past. */
+/* Errors with INVALID_PARAMETER_VALUE when the date is past, or would never come. */
 void
 zdm_tracking_check_contract_by(DateADT contract_by)
 {
 	DateADT		today = DatumGetDateADT(DirectFunctionCall1(timestamptz_date,
 															TimestampTzGetDatum(GetCurrentTimestamp())));
 
+	if (DATE_IS_NOEND(contract_by))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("contract_by must be a date that comes"),
+				 errdetail("It is infinity."),
+				 errhint("Give the date by which the old shape is to be gone; zdm.set_migration() changes it.")));
 	if (contract_by < today)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

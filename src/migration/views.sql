@@ -71,7 +71,9 @@ SELECT m.name,
   FROM zdm.migration m
   LEFT JOIN LATERAL (
        SELECT j.state, j.progress, j.eta, j.waiting_for, j.waiting_since, j.state_since, j.last_error
-         FROM zdm.jobs j WHERE j.job_id = m.current_job) j ON true
+         FROM zdm.jobs j WHERE j.job_id = m.current_job
+       -- one by one, and not all jobs there are
+        LIMIT 1) j ON true
   LEFT JOIN LATERAL (
        SELECT sum(t.work) AS total,
               coalesce(sum(t.work) FILTER (WHERE t.job_id IS DISTINCT FROM m.current_job AND t.state = 'done'), 0) AS done,

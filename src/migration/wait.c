@@ -108,6 +108,12 @@ refuse_hopeless(const Wait *wait, const ZdmMigration *migration, const ZdmJob *j
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("migration \"%s\" is in phase %s", migration->name, zdm_migration_describe(migration)),
 				 errhint("zdm.events says who has aborted it and why.")));
+	if (migration->state == ZDM_MIGRATION_DONE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("migration \"%s\" is done", migration->name),
+				 errdetail("It cannot be aborted any more."),
+				 errhint("Undo it with a migration of its own.")));
 }
 
 static void

@@ -185,6 +185,31 @@ present_statement(const StepStatements *these, int n)
 }
 
 /*
+ * Does it undo what was done to a column that somebody has dropped, or given
+ * another name, since?  Then there is nothing left to undo.
+ */
+static bool
+is_moot(const StepStatements *these, const ZdmStatement *statement)
+{
+	const AlterTableStmt *tree = (const AlterTableStmt *) statement->tree;
+	Oid			relid;
+	ListCell   *lc;
+
+	if (!these->undoes || !IsA(tree, AlterTableStmt))
+		return false;
+	relid = RangeVarGetRelid(tree->relation, NoLock, true);
+	foreach(lc, tree->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if ((cmd->subtype == AT_DropNotNull || cmd->subtype == AT_SetNotNull || cmd->subtype == AT_ColumnDefault) &&
+			OidIsValid(relid) && get_attnum(relid, cmd->name) == InvalidAttrNumber)
+			return true;
+	}
+	return false;
+}
+
+/*
  * What all of them lock, in the current memory context, and the relations that
  * the step is about, so that their names stay what they are.
  */
@@ -201,7 +226,7 @@ all_targets(StepStatements *these)
 		const ZdmStatement *statement = present_statement(these, i);
 		List	   *its;
 
-		if (statement->sets_sequence)
+		if (statement->sets_sequence || is_moot(these, statement))
 			continue;
 		its = i == 0 ? zdm_ddl_targets(statement) : later_targets(statement);
 		these->unknown = these->unknown || its == NIL;
@@ -376,8 +401,11 @@ execute_all(const StepStatements *these)
 {
 	for (int i = 0; i < list_length(these->statements); i++)
 	{
-		Node	   *tree = present_statement(these, i)->tree;
+		const ZdmStatement *statement = present_statement(these, i);
+		Node	   *tree = statement->tree;
 
+		if (is_moot(these, statement))
+			continue;
 		if (is_sync_trigger(tree))
 			(void) zdm_sync_create_trigger((CreateTrigStmt *) tree);
 		else

@@ -10,6 +10,9 @@
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 
+/* the name of the recipes whose steps are the user's own */
+#define ZDM_RECIPE_CUSTOM "custom"
+
 typedef enum ZdmStepKind
 {
 	ZDM_STEP_DDL,				/* statements under their locks, in the

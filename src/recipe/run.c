@@ -96,6 +96,13 @@ fail_without_role(ZdmRecipeRun *run)
 							   "role \"%s\", as which the job runs, no longer exists", run->base.job->owner));
 }
 
+/* Has the user written its statements?  The statements of others name everything with its schema. */
+static bool
+is_of_user(const ZdmRecipeRun *run)
+{
+	return run->base.job->as_caller || strcmp(run->recipe->recipe, ZDM_RECIPE_CUSTOM) == 0;
+}
+
 /* NULL, and *outcome is set, when it could not be loaded. */
 static ZdmRecipeRun *
 begin_run(const ZdmJob *job, ZdmRunOutcome *outcome)
@@ -294,7 +301,7 @@ verify(ZdmRecipeRun *run, ZdmStep *step)
 static bool
 do_step(ZdmRecipeRun *run, ZdmStep *step)
 {
-	run->user_texts = run->base.job->as_caller;
+	run->user_texts = is_of_user(run);
 	switch (step->kind)
 	{
 		case ZDM_STEP_DDL:
@@ -302,7 +309,8 @@ do_step(ZdmRecipeRun *run, ZdmStep *step)
 		case ZDM_STEP_VALIDATE:
 			return validate(run, step);
 		case ZDM_STEP_INDEX:
-			return accept(run, step, zdm_index_build_for(zdm_place_job(run, step), step->statement, step->object));
+			return accept(run, step, zdm_index_build_for(zdm_place_job(run, step), step->statement, step->object,
+														 run->user_texts ? &run->recipe->settings : NULL));
 		case ZDM_STEP_BACKFILL:
 			return backfill(run, step);
 		case ZDM_STEP_VERIFY:
@@ -390,7 +398,7 @@ undo_step(ZdmRecipeRun *run, ZdmStep *step)
 
 	if (!run->has_target && step->target_name == NULL)
 		return true;
-	run->user_texts = run->base.job->as_caller;
+	run->user_texts = is_of_user(run);
 	if (!zdm_recipe_clear_away(run, step))
 		return false;
 	if (!has_done_something(step))

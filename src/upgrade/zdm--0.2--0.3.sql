@@ -5,6 +5,7 @@
 ALTER TABLE zdm.job ADD COLUMN not_before timestamptz;
 ALTER TABLE zdm.job ADD COLUMN waiting_since timestamptz;
 ALTER TABLE zdm.job ADD COLUMN migration_id bigint;
+ALTER TABLE zdm.job ADD COLUMN restart_ends_rest boolean NOT NULL DEFAULT false;
 
 ALTER TABLE zdm.event ADD COLUMN migration_id bigint;
 
@@ -58,6 +59,7 @@ CREATE INDEX job_migration ON zdm.job (migration_id) WHERE migration_id IS NOT N
 
 CREATE INDEX event_migration ON zdm.event (migration_id, event_id) WHERE migration_id IS NOT NULL;
 
+COMMENT ON COLUMN zdm.job.restart_ends_rest IS 'Whether a start of the server makes it due, whatever not_before says';
 COMMENT ON COLUMN zdm.job.not_before IS 'When it may run at the earliest, while it is queued';
 
 COMMENT ON COLUMN zdm.job.waiting_since IS 'Since when something holds it back';
@@ -70,6 +72,10 @@ COMMENT ON TABLE zdm.event IS 'Events of jobs and migrations. Read zdm.events in
 
 COMMENT ON COLUMN zdm.event.migration_id IS 'Id of the migration, NULL for none';
 
+CREATE FUNCTION zdm.running_since() RETURNS timestamptz
+    LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_running_since';
+COMMENT ON FUNCTION zdm.running_since() IS
+    'Internal: since when the server runs as a primary, with the shared memory that it has; NULL without preload.';
 CREATE FUNCTION zdm.repair(
         target regclass,
         mapping bigint,
@@ -390,6 +396,7 @@ CREATE TABLE zdm.migration (
     verify_job      bigint REFERENCES zdm.job,
     verified_from   timestamptz,
     verified_at     timestamptz,
+    verified_trigger text,
     verify_error    text,
     last_error      text,
     removes         boolean NOT NULL,
@@ -450,7 +457,8 @@ CREATE TABLE zdm.mapping (
     forward         text NOT NULL,
     reverse         text,
     winner          text NOT NULL CHECK (winner IN ('old', 'new')),
-    on_error        text NOT NULL CHECK (on_error IN ('fail', 'null'))
+    on_error        text NOT NULL CHECK (on_error IN ('fail', 'null')),
+    trigger_made    text
 );
 
 CREATE INDEX mapping_migration ON zdm.mapping (migration_id);
@@ -715,6 +723,7 @@ COMMENT ON COLUMN zdm.migration.verify_job IS 'Job that compares both shapes aga
 COMMENT ON COLUMN zdm.migration.verified_from IS 'When the last repeated verification began that was clean';
 
 COMMENT ON COLUMN zdm.migration.verified_at IS 'When it ended';
+COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Version of the trigger when it began';
 
 COMMENT ON COLUMN zdm.migration.verify_error IS 'What the last repeated verification has found, NULL for nothing';
 
@@ -817,6 +826,7 @@ COMMENT ON COLUMN zdm.mapping.reverse IS 'Expression for the old column, NULL fo
 COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement changes both';
 
 COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
+COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Version of the trigger as zdm has made it';
 
 COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
 
@@ -1206,7 +1216,7 @@ SELECT j.job_id,
          FROM (SELECT e.state, e.kind, e.wait_ms, e.began_at,
                       e.step = min(e.step) FILTER (WHERE e.state <> 'done') OVER () AS is_current,
                       greatest(coalesce(e.expected_ms, CASE e.kind WHEN 'ddl' THEN 0 ELSE 1000 END), e.wait_ms, 50) AS work
-                 FROM zdm.recipe_step e WHERE e.job_id = j.job_id) s) r
+                 FROM zdm.recipe_step e WHERE e.job_id = j.job_id AND j.state <> 'done') s) r
  CROSS JOIN LATERAL (
        SELECT CASE coalesce(r.kind, j.kind)
               WHEN 'backfill' THEN
@@ -1226,13 +1236,17 @@ SELECT j.job_id,
               WHEN 'validate' THEN (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0)
               WHEN 'validation' THEN (v.done + v.leaf_done)::float8 / nullif(greatest(v.total, v.done + v.leaf_total), 0)
               END AS share) k
+ -- whose figures: those of the step or the job at work, otherwise the first that there are
  CROSS JOIN LATERAL (
-       SELECT * FROM (VALUES
-              (1, 'backfill', c.rows_done, c.rows_estimated, c.rows_per_second, c.seconds_left),
-              (2, 'verify', y.rows_done, y.rows_estimated, y.rows_per_second, y.seconds_left),
-              (3, 'valid', v.rows_done, v.rows_estimated, v.rows_per_second, v.seconds_left))
-           AS f (n, kind, rows_done, rows_estimated, rows_per_second, seconds_left)
-        ORDER BY coalesce(r.kind, j.kind) NOT LIKE f.kind || '%', f.rows_done IS NULL, f.n LIMIT 1) f
+       SELECT CASE WHEN coalesce(r.kind, j.kind) LIKE 'backfill%' THEN 'c'
+                   WHEN coalesce(r.kind, j.kind) LIKE 'verify%' THEN 'y'
+                   WHEN coalesce(r.kind, j.kind) LIKE 'valid%' THEN 'v'
+                   WHEN c.rows_done IS NOT NULL THEN 'c' WHEN y.rows_done IS NOT NULL THEN 'y' ELSE 'v' END AS whose) h
+ CROSS JOIN LATERAL (
+       SELECT CASE h.whose WHEN 'c' THEN c.rows_done WHEN 'y' THEN y.rows_done ELSE v.rows_done END AS rows_done,
+              CASE h.whose WHEN 'c' THEN c.rows_estimated WHEN 'y' THEN y.rows_estimated ELSE v.rows_estimated END AS rows_estimated,
+              CASE h.whose WHEN 'c' THEN c.rows_per_second WHEN 'y' THEN y.rows_per_second ELSE v.rows_per_second END AS rows_per_second,
+              CASE h.whose WHEN 'c' THEN c.seconds_left WHEN 'y' THEN y.seconds_left ELSE v.seconds_left END AS seconds_left) f
  WHERE zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner);
 
 CREATE OR REPLACE VIEW zdm.backfills WITH (security_barrier) AS
@@ -1368,8 +1382,14 @@ SELECT e.event_id,
   FROM zdm.event e
   LEFT JOIN zdm.job j USING (job_id)
   LEFT JOIN zdm.migration m ON m.migration_id = e.migration_id
- WHERE CASE WHEN j.job_id IS NOT NULL THEN zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner)
-            ELSE zdm.may_see(zdm.is_local(m.cluster_id, m.database_id), m.runs_as_id, m.runs_as) END;
+ -- What orders and limits this view does not reach below a security barrier.  So that the newest come from an index, the
+ -- order is here; names may be looked up row by row, once each, as no join has a condition; nearly all rows are expected.
+ CROSS JOIN LATERAL (
+       SELECT CASE WHEN CASE WHEN j.job_id IS NOT NULL THEN zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner)
+                             ELSE zdm.may_see(zdm.is_local(m.cluster_id, m.database_id), m.runs_as_id, m.runs_as) END
+                   THEN true END AS it LIMIT 1) seen
+ WHERE seen.it IS NOT NULL
+ ORDER BY e.event_id DESC;
 
 GRANT SELECT ON zdm.jobs, zdm.backfills, zdm.validations, zdm.statements, zdm.indexes, zdm.steps, zdm.quarantine,
     zdm.events, zdm.workers TO PUBLIC;
@@ -1410,7 +1430,7 @@ COMMENT ON COLUMN zdm.blockers.state IS 'Its state, as in pg_stat_activity; of a
 
 COMMENT ON COLUMN zdm.blockers.held_mode IS 'Strongest mode in which it has locked the relation; NULL when it has not, as one with an old snapshot';
 
-COMMENT ON VIEW zdm.events IS 'What happened to each job and migration, when, and by whom.';
+COMMENT ON VIEW zdm.events IS 'What happened to each job and migration, when, and by whom; the newest, by event_id, first.';
 
 COMMENT ON COLUMN zdm.events.job_id IS 'Id of the job, NULL when it is about the migration itself';
 
@@ -1491,7 +1511,9 @@ SELECT m.name,
   FROM zdm.migration m
   LEFT JOIN LATERAL (
        SELECT j.state, j.progress, j.eta, j.waiting_for, j.waiting_since, j.state_since, j.last_error
-         FROM zdm.jobs j WHERE j.job_id = m.current_job) j ON true
+         FROM zdm.jobs j WHERE j.job_id = m.current_job
+       -- one by one, and not all jobs there are
+        LIMIT 1) j ON true
   LEFT JOIN LATERAL (
        SELECT sum(t.work) AS total,
               coalesce(sum(t.work) FILTER (WHERE t.job_id IS DISTINCT FROM m.current_job AND t.state = 'done'), 0) AS done,

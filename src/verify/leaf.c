@@ -121,7 +121,7 @@ zdm_verify_premises(ZdmVerify *v, Relation rel)
 	appendStringInfo(&buf, "%s\n%s\n", nodeToString(expr), functions ? functions : "");
 	for (int i = 0; i < settings->count; i++)
 		appendStringInfo(&buf, "%s=%s\n", settings->names[i], settings->values[i]);
-	return psprintf("%016" INT64_MODIFIER "x%016" INT64_MODIFIER "x",
-					hash_bytes_extended((const unsigned char *) buf.data, buf.len, 0),
-					hash_bytes_extended((const unsigned char *) buf.data, buf.len, UINT64CONST(0x7a646d)));
+	return psprintf("%016llx%016llx",
+					(unsigned long long) hash_bytes_extended((const unsigned char *) buf.data, buf.len, 0),
+					(unsigned long long) hash_bytes_extended((const unsigned char *) buf.data, buf.len, UINT64CONST(0x7a646d)));
 }

@@ -481,7 +481,7 @@ read_queue(int *count)
 	busy = CStringGetTextDatum(starved_text());
 	zdm_catalog_begin(&scope);
 	*count = zdm_catalog_execute("SELECT job_id, state = 'queued' AND waiting_for IS NOT DISTINCT FROM $1,"
-								 " CASE WHEN state = 'queued' THEN not_before END"
+								 " CASE WHEN state = 'queued' THEN " ZDM_NOT_BEFORE_SQL " END"
 								 " FROM zdm.job WHERE state IN ('queued', 'running')"
 								 " OR (state = 'cancelled' AND cleanup) ORDER BY job_id",
 								 1, argtypes, &busy, NULL, SPI_OK_SELECT);

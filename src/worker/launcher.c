@@ -26,6 +26,7 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
+#include "core/life.h"
 #include "core/settings.h"
 #include "job/lock.h"
 #include "job/queue.h"
@@ -277,6 +278,7 @@ zdm_launcher_main(Datum arg)
 				 errmsg("zdm launcher has no shared memory"),
 				 errhint("Add \"zdm\" to \"shared_preload_libraries\" and restart.")));
 	zdm_queue_attach_launcher();
+	zdm_life_begin();
 	wait_event = zdm_process_wait_event("ZdmLauncherMain");
 
 	for (;;)

@@ -5,6 +5,7 @@
 #        report.pl RESULTS validate EXPRESSION  the same for a constraint of that kind
 #        report.pl RESULTS validate_load KIND  the same for validations under load
 #        report.pl RESULTS dual_write         the same for sync triggers
+#        report.pl RESULTS stall_columns      the longest of all, held against the target
 #        report.pl RESULTS json MACHINE       prints the document; MACHINE: a file of "name<TAB>value" lines
 #
 # RESULTS has a line of JSON for each measurement, as written by record in run.sh.
@@ -185,6 +186,16 @@ sub print_dual_write
 	  for sort keys %$ratio;
 }
 
+# The longest transaction of each recipe, and which missed the target.
+sub print_stall_columns
+{
+	my @rows = grep { $_->{part} eq 'stall_columns' && $_->{phase} eq 'all' } @all or return;
+	my ($longest) = sort { $b->{max_ms} <=> $a->{max_ms} } @rows;
+	my @missed = map { $_->{recipe} } grep { $_->{max_ms} > $_->{target_ms} } @rows;
+	printf "longest of all: %.2f ms, in %s (target: %d ms always)%s\n", @$longest{qw(max_ms recipe target_ms)},
+	  @missed ? '; missed by ' . join(', ', @missed) : '';
+}
+
 sub print_json
 {
 	my %machine;
@@ -217,4 +228,5 @@ elsif ($part eq 'foreground') { print_foreground(); }
 elsif ($part eq 'validate') { print_validate(); }
 elsif ($part eq 'validate_load') { print_validate_load(); }
 elsif ($part eq 'dual_write') { print_dual_write(); }
+elsif ($part eq 'stall_columns') { print_stall_columns(); }
 else { print_throughput($part, $argument); }

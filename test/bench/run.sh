@@ -8,11 +8,12 @@
 #
 # Environment:
 #   ROWS=2000000          rows of the table (two and a half times as many in those that validate)
-#   ROUNDS=3              rounds of "foreground" and those that validate, interleaved; medians are printed
-#   ONLY="throughput logical foreground memory validate validate_fk validate_load stall dual_write"   which parts
+#   ROUNDS=3              rounds of "pairs", "foreground" and those that validate, interleaved; medians are printed
+#   ONLY="throughput pairs logical foreground memory validate validate_fk validate_load stall stall_columns dual_write views"   which parts
 #   RATE=                 transactions/s of the load; default: 40 % of what the machine can do, at most 1500
 #   DUAL_ROWS=1000000     rows that "dual_write" writes
-#   STALL_SECONDS=30      how long the reader of "stall" has the table
+#   STALL_SECONDS=30      how long the reader of "stall" and "stall_columns" has the table
+#   VIEW_MIGRATIONS=1000, VIEW_EVENTS=100000   what there is to look at in "views"
 #   CONTENDED_DUTY=0.25   zdm.contended_duty of the server, for "zdm" beside "zdm, unthrottled"
 #   RESULTS=results       folder for bench.json
 # and what test/lib/stage.sh offers.
@@ -32,10 +33,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/bench/validate.sh
 . test/bench/validate_fk.sh
 . test/bench/stall.sh
+. test/bench/stall_columns.sh
 . test/bench/validate_load.sh
 . test/bench/dual_write.sh
+. test/bench/views.sh
 
-PARTS='throughput logical foreground memory validate validate_fk validate_load stall dual_write'
+PARTS='throughput pairs logical foreground memory validate validate_fk validate_load stall stall_columns dual_write views'
 ROWS=${ROWS:-2000000}
 ROUNDS=${ROUNDS:-3}
 

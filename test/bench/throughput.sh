@@ -1,6 +1,6 @@
 # Time, WAL and size of the four methods, each alone on a freshly loaded copy.
 #
-# What belongs here: the parts "throughput" and "logical". Source it after methods.sh.
+# What belongs here: the parts "throughput", "pairs" and "logical". Source it after methods.sh.
 
 throughput_heading() {
 	heading "$1"
@@ -32,6 +32,19 @@ bench_throughput() {
 		throughput_group throughput $indexes update keyset10000 keyset1000 zdm
 		report throughput $indexes
 	done
+}
+
+# A machine that is shared is not the same from one minute to the next: one after the other, several times.
+bench_pairs() {
+	local round ratios=
+	throughput_heading "Pairs: $ROWS rows, 5 indexes, nothing else running"
+	for ((round = 1; round <= ROUNDS; round++)); do
+		throughput_group pairs 5 update
+		update_seconds=$seconds
+		throughput_group pairs 5 zdm
+		ratios+="$(ratio "$update_seconds" "$seconds")"$'\n'
+	done
+	echo "zdm against one UPDATE: $(sort -n <<<"${ratios%$'\n'}" | paste -s -d ' ')x as fast (target: 3.00x)"
 }
 
 bench_logical() {

@@ -37,7 +37,7 @@ sql($node, 'CREATE TABLE flushes (n int)');
 
 # ---- immediate stop, more often than fruitless starts are allowed ----
 
-my $rows = 40_000;
+my $rows = 120_000;
 my $crashes = 7;
 make_table($node, 't', $rows);
 my $job = start_job($node, 't', rate => 4000);

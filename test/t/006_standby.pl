@@ -26,7 +26,7 @@ sql($primary, q{
 });
 my $finished = start_job($primary, 'small');
 wait_done($primary, $finished, 'primary');
-my $job = start_job($primary, 't', rate => 3000);
+my $job = start_job($primary, 't', rate => 300);
 ok(wait_for_rows($primary, $job, 1000), 'the job is at work on the primary');
 sql($primary, 'SELECT 1');
 $primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));

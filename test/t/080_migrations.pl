@@ -194,5 +194,25 @@ reaches('kept', 'done');
 is(sql($node, q{SELECT tableowner FROM pg_tables WHERE tablename = 'of_keeper'}), 'keeper', 'steps run as the owner of the table');
 is(sql($node, q{SELECT count(*) FROM item WHERE new = old}), 1000, 'a backfill as a step');
 
+# ---- what the trigger has met is not known after a start: the rows are verified again, at once ----
+
+sql($node, 'CREATE TABLE person (id int PRIMARY KEY, mail text); INSERT INTO person VALUES (1, $$a$$)');
+sql($node, "SELECT zdm.rename_column('person', 'mail', 'email', 'team', CURRENT_DATE + 30, name => 'mail')");
+reaches('mail', 'contract', 'ready');
+my $gate = "SELECT open FROM zdm.gates('mail') WHERE gate = 'verification'";
+is(sql($node, $gate), 't', 'verified');
+for my $how ('fast', 'immediate')
+{
+	sql($node, 'ALTER SYSTEM SET zdm.autostart = off');
+	$node->stop($how);
+	$node->start;
+	ok(poll($node, 'SELECT zdm.running_since() IS NOT NULL'), "$how stop: the launcher is there");
+	is(sql($node, $gate), 'f', "$how stop: the gate is closed");
+	like(sql($node, "SELECT reason FROM zdm.gates('mail') WHERE gate = 'verification'"), qr/no longer knows/, "$how stop: and says why");
+	sql($node, 'ALTER SYSTEM RESET zdm.autostart');
+	sql($node, 'SELECT pg_reload_conf()');
+	ok(poll($node, $gate), "$how stop: verified again, it is open");
+}
+
 $node->stop;
 done_testing();

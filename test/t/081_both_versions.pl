@@ -583,7 +583,7 @@ all_reach('filling', q{phase = 'migrate'});
 sql($node, 'UPDATE run SET number = 1');
 start_writers('new', 'both');
 observe('both');
-all_get_on('not filled', 40);
+all_get_on('not filled', 25);
 is(sql($node, 'SELECT count(*) > 1000 FROM users WHERE address IS NULL'), 't', 'most rows are not filled yet');
 all_is_right('not filled', 'both');
 stop_processes('observer of both');
@@ -610,7 +610,7 @@ ok(poll($node, q{SELECT count(*) = 5 FROM zdm.steps WHERE migration NOT LIKE 'it
 sql($node, 'UPDATE run SET filled = true');
 all_get_on('filled', 10);
 all_reach('ready', q{stage = 'ready'});
-all_get_on('ready', 60);
+all_get_on('ready', 30);
 all_is_right('ready', 'both');
 
 sub retire
@@ -622,7 +622,7 @@ sub retire
 	order(q{contract(NAME, hold => '1 day')});
 	all_reach($what, q{stage = 'retired'});
 	observe('new');
-	all_get_on($what, 60);
+	all_get_on($what, 30);
 	all_is_right($what, 'both');
 	return;
 }
@@ -633,7 +633,7 @@ order('revert(NAME)');
 all_get_on('reverting', 10);
 all_reach('reverted', q{stage = 'ready'});
 start_writers('old', 'both');
-all_get_on('reverted', 60);
+all_get_on('reverted', 30);
 all_is_right('reverted', 'both');
 retire('retired again');
 stop_processes('observer of both');
