@@ -93,39 +93,6 @@ zdm_compat_is_client(const volatile PGPROC *proc)
 #endif
 }
 
-/* Privileges of a role on a database. */
-static inline AclResult
-zdm_compat_database_aclcheck(Oid database, Oid role, AclMode mode)
-{
-#if PG_VERSION_NUM >= 160000
-	return object_aclcheck(DatabaseRelationId, database, role, mode);
-#else
-	return pg_database_aclcheck(database, role, mode);
-#endif
-}
-
-/* The same on a schema. */
-static inline AclResult
-zdm_compat_schema_aclcheck(Oid schema, Oid role, AclMode mode)
-{
-#if PG_VERSION_NUM >= 160000
-	return object_aclcheck(NamespaceRelationId, schema, role, mode);
-#else
-	return pg_namespace_aclcheck(schema, role, mode);
-#endif
-}
-
-/* The same on a tablespace. */
-static inline AclResult
-zdm_compat_tablespace_aclcheck(Oid tablespace, Oid role, AclMode mode)
-{
-#if PG_VERSION_NUM >= 160000
-	return object_aclcheck(TableSpaceRelationId, tablespace, role, mode);
-#else
-	return pg_tablespace_aclcheck(tablespace, role, mode);
-#endif
-}
-
 /* Run a portal to its end. */
 static inline bool
 zdm_compat_portal_run(Portal portal, bool is_top_level, DestReceiver *dest,

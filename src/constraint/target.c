@@ -13,11 +13,11 @@
 #include "constraint/hierarchy.h"
 #include "constraint/target.h"
 #include "core/args.h"
+#include "core/identity.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 static char *
 qualified_name(Relation rel)
@@ -167,7 +167,6 @@ zdm_target_choose(const ZdmConstraint *top, const char *asked,
 {
 	const ZdmScanMethod *chosen = NULL;
 	const char *reason = NULL;
-	HeapTuple	tuple;
 	Oid			owner;
 	ListCell   *lc;
 
@@ -175,11 +174,9 @@ zdm_target_choose(const ZdmConstraint *top, const char *asked,
 	*why = "it was asked for";
 	if (strcmp(asked, ZDM_METHOD_NATIVE) == 0)
 		return true;
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(top->relid));
-	if (!HeapTupleIsValid(tuple))
+	owner = zdm_relation_owner(top->relid);
+	if (!OidIsValid(owner))
 		return false;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	foreach(lc, zdm_hierarchy_list(top))
 	{
 		const ZdmScanMethod *here;

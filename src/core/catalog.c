@@ -228,3 +228,40 @@ zdm_catalog_text(int row, int col, MemoryContext mcxt)
 
 	return value ? MemoryContextStrdup(mcxt, value) : NULL;
 }
+
+/* Run an UPDATE of the row whose id is $1, with one value, $2. */
+void
+zdm_catalog_set(const char *sql, int64 id, Oid argtype, Datum value, bool isnull)
+{
+	Oid			argtypes[] = {INT8OID, argtype};
+	Datum		values[] = {Int64GetDatum(id), value};
+	bool		nulls[] = {false, isnull};
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute(sql, lengthof(argtypes), argtypes, values, nulls, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+}
+
+/*
+ * The first column, of type bigint and not NULL, of the rows of a query about
+ * the id $1; in the current memory context.
+ */
+int64 *
+zdm_catalog_ids(const char *sql, int64 id, int *count)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(id);
+	ZdmCatalogScope scope;
+	int64	   *ids;
+	bool		isnull;
+
+	zdm_catalog_begin(&scope);
+	*count = zdm_catalog_execute(sql, 1, &argtype, &value, NULL, SPI_OK_SELECT);
+	ids = MemoryContextAlloc(mcxt, sizeof(int64) * Max(*count, 1));
+	for (int i = 0; i < *count; i++)
+		ids[i] = DatumGetInt64(zdm_catalog_value(i, 1, &isnull));
+	zdm_catalog_end(&scope);
+	return ids;
+}

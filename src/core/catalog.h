@@ -28,6 +28,10 @@ extern Oid	zdm_own_function(const char *funcname, int nargs, const Oid *argtypes
 extern void zdm_catalog_begin(ZdmCatalogScope *scope);
 extern void zdm_catalog_end(ZdmCatalogScope *scope);
 
+/* each in a scope of its own */
+extern void zdm_catalog_set(const char *sql, int64 id, Oid argtype, Datum value, bool isnull);
+extern int64 *zdm_catalog_ids(const char *sql, int64 id, int *count);
+
 /* inside a scope only */
 extern int	zdm_catalog_execute(const char *sql, int nargs, const Oid *argtypes,
 								const Datum *values, const bool *isnull,

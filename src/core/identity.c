@@ -11,11 +11,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_class.h"
 #include "core/identity.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/syscache.h"
 
 /*
  * In a session: become owner while expressions on its table are analyzed and
@@ -95,4 +98,19 @@ zdm_try_session_setting(const char *name, const char *value)
 {
 	return set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_SET, true, DEBUG1, false) > 0;
+}
+
+/* The owner of a relation; InvalidOid when it is gone. */
+Oid
+zdm_relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
 }

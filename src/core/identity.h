@@ -13,6 +13,8 @@ typedef struct ZdmBorrowedIdentity
 	int			guc_nestlevel;
 } ZdmBorrowedIdentity;
 
+extern Oid	zdm_relation_owner(Oid relid);
+
 extern void zdm_identity_borrow(ZdmBorrowedIdentity *borrowed, Oid owner,
 								const char *search_path);
 extern void zdm_identity_give_back(ZdmBorrowedIdentity *borrowed);

@@ -30,6 +30,7 @@ init_shared(void *area, LWLock *lock)
 	pg_atomic_init_u64(&((LifeShared *) area)->since, 0);
 }
 
+/* Have room made for it when the server starts. */
 void
 zdm_life_init(void)
 {

@@ -9,11 +9,11 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "core/catalog.h"
+#include "core/identity.h"
 #include "explain/facts.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 /*
  * The first column, of type oid, of a query on catalogs with the parameters
@@ -140,12 +140,9 @@ zdm_facts_check_kind(ObjectType objtype, char relkind, Oid relid)
 Oid
 zdm_facts_owner(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
+	Oid			owner = zdm_relation_owner(relid);
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(owner))
 		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	return owner;
 }

@@ -19,6 +19,7 @@
 #include "catalog/pg_tablespace.h"
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
+#include "compat/acl.h"
 #include "compat/compat.h"
 #include "compat/explain.h"
 #include "core/identity.h"

@@ -439,38 +439,25 @@ zdm_job_transition(ZdmJob *job, ZdmJobState to, const char *reason,
 		zdm_job_hook(job, error);
 }
 
-static void
-update_one(const char *sql, int64 job_id, Oid argtype, Datum value, bool isnull)
-{
-	Oid			argtypes[2] = {INT8OID, argtype};
-	Datum		values[2] = {Int64GetDatum(job_id), value};
-	bool		nulls[2] = {false, isnull};
-	ZdmCatalogScope scope;
-
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute(sql, 2, argtypes, values, nulls, SPI_OK_UPDATE);
-	zdm_catalog_end(&scope);
-}
-
 /* Say what holds an unfinished job back; NULL: nothing.  Does not commit. */
 void
 zdm_job_set_waiting(int64 job_id, const char *waiting_for)
 {
-	update_one("UPDATE zdm.job SET waiting_for = $2,"
-			   " waiting_since = CASE WHEN $2 IS NOT NULL THEN coalesce(waiting_since, clock_timestamp()) END"
-			   " WHERE job_id = $1 AND waiting_for IS DISTINCT FROM $2"
-			   " AND (state IN ('queued', 'running') OR cleanup)",
-			   job_id, TEXTOID,
-			   waiting_for ? CStringGetTextDatum(waiting_for) : (Datum) 0,
-			   waiting_for == NULL);
+	zdm_catalog_set("UPDATE zdm.job SET waiting_for = $2,"
+					" waiting_since = CASE WHEN $2 IS NOT NULL THEN coalesce(waiting_since, clock_timestamp()) END"
+					" WHERE job_id = $1 AND waiting_for IS DISTINCT FROM $2"
+					" AND (state IN ('queued', 'running') OR cleanup)",
+					job_id, TEXTOID,
+					waiting_for ? CStringGetTextDatum(waiting_for) : (Datum) 0,
+					waiting_for == NULL);
 }
 
 /* Count starts of a worker that led to nothing, against crash loops. */
 void
 zdm_job_set_fruitless_starts(int64 job_id, int starts)
 {
-	update_one("UPDATE zdm.job SET fruitless_starts = $2 WHERE job_id = $1",
-			   job_id, INT4OID, Int32GetDatum(starts), false);
+	zdm_catalog_set("UPDATE zdm.job SET fruitless_starts = $2 WHERE job_id = $1",
+					job_id, INT4OID, Int32GetDatum(starts), false);
 }
 
 /*
@@ -481,8 +468,8 @@ zdm_job_set_fruitless_starts(int64 job_id, int starts)
 void
 zdm_job_set_cleanup(int64 job_id, bool cleanup)
 {
-	update_one("UPDATE zdm.job SET cleanup = $2 WHERE job_id = $1",
-			   job_id, BOOLOID, BoolGetDatum(cleanup), false);
+	zdm_catalog_set("UPDATE zdm.job SET cleanup = $2 WHERE job_id = $1",
+					job_id, BOOLOID, BoolGetDatum(cleanup), false);
 }
 
 /*
@@ -500,8 +487,8 @@ zdm_job_put_off(ZdmJob *job, TimestampTz until, const char *why)
 void
 zdm_job_set_not_before(int64 job_id, TimestampTz not_before)
 {
-	update_one("UPDATE zdm.job SET not_before = $2 WHERE job_id = $1",
-			   job_id, TIMESTAMPTZOID, TimestampTzGetDatum(not_before), not_before == 0);
+	zdm_catalog_set("UPDATE zdm.job SET not_before = $2 WHERE job_id = $1",
+					job_id, TIMESTAMPTZOID, TimestampTzGetDatum(not_before), not_before == 0);
 }
 
 /* False while a queued job has to wait for its time. */

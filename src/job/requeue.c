@@ -4,14 +4,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "core/args.h"
+#include "core/identity.h"
 #include "job/queue.h"
 #include "job/requeue.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 /* The target as it is now: by OID here, by name after a restore. */
 static Oid
@@ -25,20 +24,6 @@ current_target(ZdmJob *job)
 	return OidIsValid(nsp) ? get_relname_relid(job->target_name, nsp) : InvalidOid;
 }
 
-static Oid
-relation_owner(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
 /*
  * Put a stopped job, whose row is locked, into the queue, as its target is
  * now.  Errors with UNDEFINED_TABLE or UNDEFINED_OBJECT when that or its role
@@ -48,7 +33,7 @@ void
 zdm_job_requeue(ZdmJob *job, const char *reason)
 {
 	Oid			target = current_target(job);
-	Oid			owner = job->as_caller ? job->owner_id : relation_owner(target);
+	Oid			owner = job->as_caller ? job->owner_id : zdm_relation_owner(target);
 
 	if (!OidIsValid(owner) && job->as_caller)
 		ereport(ERROR,

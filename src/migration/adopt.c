@@ -8,13 +8,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "core/args.h"
 #include "core/catalog.h"
+#include "core/identity.h"
 #include "job/queue.h"
 #include "job/requeue.h"
 #include "migration/adopt.h"
@@ -22,21 +22,6 @@
 #include "nodes/makefuncs.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/syscache.h"
-
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
 
 /*
  * A job of the migration has gone on as its table's owner is now: so does the
@@ -46,7 +31,7 @@ void
 zdm_migration_adopt(ZdmMigration *migration)
 {
 	static const Oid argtypes[] = {INT8OID, OIDOID, TEXTOID};
-	Oid			owner = OidIsValid(migration->target) ? owner_of(migration->target) : InvalidOid;
+	Oid			owner = OidIsValid(migration->target) ? zdm_relation_owner(migration->target) : InvalidOid;
 	Datum		values[lengthof(argtypes)];
 	ZdmCatalogScope scope;
 
@@ -95,27 +80,6 @@ find_here(ZdmMigration *migration, Oid owner)
 	migration->is_local = true;
 }
 
-/* Ids of all jobs that work for it, in the current memory context. */
-static int64 *
-all_jobs(const ZdmMigration *migration, int *count)
-{
-	MemoryContext mcxt = CurrentMemoryContext;
-	Oid			argtype = INT8OID;
-	Datum		value = Int64GetDatum(migration->id);
-	ZdmCatalogScope scope;
-	int64	   *jobs;
-	bool		isnull;
-
-	zdm_catalog_begin(&scope);
-	*count = zdm_catalog_execute("SELECT job_id FROM zdm.job WHERE migration_id = $1 ORDER BY job_id",
-								 1, &argtype, &value, NULL, SPI_OK_SELECT);
-	jobs = MemoryContextAlloc(mcxt, sizeof(int64) * Max(*count, 1));
-	for (int i = 0; i < *count; i++)
-		jobs[i] = DatumGetInt64(zdm_catalog_value(i, 1, &isnull));
-	zdm_catalog_end(&scope);
-	return jobs;
-}
-
 /* One that was at work goes on; one that was at its end can be undone here. */
 static void
 bring_job_here(const ZdmMigration *migration, ZdmJob *job)
@@ -147,7 +111,7 @@ zdm_migration_bring_here(ZdmMigration *migration)
 		RangeVar   *table = makeRangeVar(migration->target_schema, migration->target_name, -1);
 
 		migration->target = RangeVarGetRelid(table, NoLock, true);
-		owner = OidIsValid(migration->target) ? owner_of(migration->target) : owner;
+		owner = OidIsValid(migration->target) ? zdm_relation_owner(migration->target) : owner;
 	}
 	if (!OidIsValid(owner))
 		ereport(ERROR,
@@ -157,7 +121,7 @@ zdm_migration_bring_here(ZdmMigration *migration)
 				 errhint("Create the role, or leave the migration alone.")));
 	zdm_require_owner_rights(owner, psprintf("the target of migration \"%s\"", migration->name));
 	find_here(migration, owner);
-	jobs = all_jobs(migration, &count);
+	jobs = zdm_catalog_ids("SELECT job_id FROM zdm.job WHERE migration_id = $1 ORDER BY job_id", migration->id, &count);
 	for (int i = 0; i < count; i++)
 	{
 		ZdmJob	   *job = zdm_job_lock(jobs[i], true);

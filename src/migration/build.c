@@ -181,48 +181,48 @@ zdm_column_plan_hand_over(ZdmColumnPlan *build, Oid target, const char *object, 
 		build->retire = first ? lcons(statement, build->retire) : lappend(build->retire, statement);
 }
 
-/* Add what a person has to do or to approve. */
-void
-zdm_column_plan_manual(ZdmColumnPlan *build, const char *fmt,...)
+static char *format(const char *fmt, va_list args) pg_attribute_printf(1, 0);
+
+static char *
+format(const char *fmt, va_list args)
 {
 	StringInfoData buf;
-	va_list		args;
+	int			needed;
 
 	initStringInfo(&buf);
 	for (;;)
 	{
-		int			needed;
+		va_list		again;
 
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
+		va_copy(again, args);
+		needed = appendStringInfoVA(&buf, fmt, again);
+		va_end(again);
 		if (needed == 0)
-			break;
+			return buf.data;
 		enlargeStringInfo(&buf, needed);
 	}
-	build->plan->manual = lappend(build->plan->manual, buf.data);
+}
+
+/* Add what a person has to do or to approve. */
+void
+zdm_column_plan_manual(ZdmColumnPlan *build, const char *fmt,...)
+{
+	va_list		args;
+
+	va_start(args, fmt);
+	build->plan->manual = lappend(build->plan->manual, format(fmt, args));
+	va_end(args);
 }
 
 /* Add what a person should know. */
 void
 zdm_column_plan_warn(ZdmColumnPlan *build, const char *fmt,...)
 {
-	StringInfoData buf;
 	va_list		args;
 
-	initStringInfo(&buf);
-	for (;;)
-	{
-		int			needed;
-
-		va_start(args, fmt);
-		needed = appendStringInfoVA(&buf, fmt, args);
-		va_end(args);
-		if (needed == 0)
-			break;
-		enlargeStringInfo(&buf, needed);
-	}
-	build->plan->warnings = lappend(build->plan->warnings, buf.data);
+	va_start(args, fmt);
+	build->plan->warnings = lappend(build->plan->warnings, format(fmt, args));
+	va_end(args);
 }
 
 /* Statements as one text; NULL for none. */

@@ -8,11 +8,11 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "catalog/pg_class.h"
 #include "compat/constraint.h"
 #include "core/args.h"
+#include "core/identity.h"
 #include "ddl/statement.h"
 #include "migration/custom_step.h"
 #include "nodes/parsenodes.h"
@@ -21,7 +21,6 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #define LOCK_STRONG "ACCESS EXCLUSIVE"
@@ -123,21 +122,18 @@ stage_arg(FunctionCallInfo fcinfo, ZdmPhase phase)
 static Oid
 target_arg(FunctionCallInfo fcinfo, const ZdmMigration *migration)
 {
-	HeapTuple	tuple;
 	Oid			owner;
 	Oid			target;
 
 	if (PG_ARGISNULL(STEP_TARGET))
 		return InvalidOid;
 	target = PG_GETARG_OID(STEP_TARGET);
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target));
-	if (!HeapTupleIsValid(tuple))
+	owner = zdm_relation_owner(target);
+	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", target),
 				 errhint("Give the name of a table.")));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	if (!has_privs_of_role(migration->runs_as_id, owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),

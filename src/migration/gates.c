@@ -216,17 +216,17 @@ trigger_was_changed(const ZdmMigration *migration)
 static char *
 gate_triggers(const ZdmMigration *migration)
 {
-	char	   *off = zdm_gates_trigger_is_off(migration);
+	char	   *reason = NULL;
 
-	if (migration->state == ZDM_MIGRATION_READY && off == NULL)
-		off = trigger_was_changed(migration);
-	if (off && migration->state == ZDM_MIGRATION_READY)
-		return off;
-	return ask(migration,
-			   "SELECT format('trigger %s fires after the one that keeps both columns in step', l)"
-			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
-			   " JOIN pg_trigger t ON t.tgrelid = m.target AND t.tgname = '~zdm_sync_' || p.mapping_id,"
-			   " zdm.sync_later_triggers(m.target, p.mapping_id) l WHERE migration_id = $1 LIMIT 1");
+	if (migration->state == ZDM_MIGRATION_READY)
+		reason = zdm_gates_trigger_is_off(migration);
+	if (reason == NULL)
+		reason = trigger_was_changed(migration);
+	return reason ? reason : ask(migration,
+								 "SELECT format('trigger %s fires after the one that keeps both columns in step', l)"
+								 " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
+								 " JOIN pg_trigger t ON t.tgrelid = m.target AND t.tgname = '~zdm_sync_' || p.mapping_id,"
+								 " zdm.sync_later_triggers(m.target, p.mapping_id) l WHERE migration_id = $1 LIMIT 1");
 }
 
 /* One that does not run, or has not for long, says nothing. */

@@ -145,14 +145,8 @@ create_job(const ZdmMigration *migration, const char *name, Oid role)
 static void
 set_job(int64 invariant_id, int64 job_id)
 {
-	static const Oid argtypes[] = {INT8OID, INT8OID};
-	Datum		values[] = {Int64GetDatum(invariant_id), Int64GetDatum(job_id)};
-	ZdmCatalogScope scope;
-
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.invariant SET job_id = $2 WHERE invariant_id = $1",
-						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
-	zdm_catalog_end(&scope);
+	zdm_catalog_set("UPDATE zdm.invariant SET job_id = $2 WHERE invariant_id = $1", invariant_id,
+					INT8OID, Int64GetDatum(job_id), false);
 }
 
 typedef struct InvariantJob

@@ -478,19 +478,6 @@ zdm_migration_transition(ZdmMigration *migration, ZdmMigrationState to, int64 cu
 		zdm_side_stop(migration);
 }
 
-static void
-update_one(const char *sql, int64 id, Oid argtype, Datum value, bool isnull)
-{
-	Oid			argtypes[2] = {INT8OID, argtype};
-	Datum		values[2] = {Int64GetDatum(id), value};
-	bool		nulls[2] = {false, isnull};
-	ZdmCatalogScope scope;
-
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute(sql, 2, argtypes, values, nulls, SPI_OK_UPDATE);
-	zdm_catalog_end(&scope);
-}
-
 /* Record the job of a stage, and that it works for the migration. */
 void
 zdm_migration_set_job(ZdmMigration *migration, ZdmStage stage, int64 job_id)
@@ -501,7 +488,7 @@ zdm_migration_set_job(ZdmMigration *migration, ZdmStage stage, int64 job_id)
 		[ZDM_STAGE_PURGE] = "UPDATE zdm.migration SET purge_job = $2 WHERE migration_id = $1"
 	};
 
-	update_one(sql[stage], migration->id, INT8OID, Int64GetDatum(job_id), false);
+	zdm_catalog_set(sql[stage], migration->id, INT8OID, Int64GetDatum(job_id), false);
 	*(stage == ZDM_STAGE_MAIN ? &migration->main_job :
 	  stage == ZDM_STAGE_RETIRE ? &migration->retire_job : &migration->purge_job) = job_id;
 	zdm_side_belongs(migration, job_id);
@@ -511,6 +498,6 @@ zdm_migration_set_job(ZdmMigration *migration, ZdmStage stage, int64 job_id)
 void
 zdm_migration_set_error(ZdmMigration *migration, const char *message)
 {
-	update_one("UPDATE zdm.migration SET last_error = $2 WHERE migration_id = $1", migration->id,
-			   TEXTOID, message ? CStringGetTextDatum(message) : (Datum) 0, message == NULL);
+	zdm_catalog_set("UPDATE zdm.migration SET last_error = $2 WHERE migration_id = $1", migration->id,
+					TEXTOID, message ? CStringGetTextDatum(message) : (Datum) 0, message == NULL);
 }

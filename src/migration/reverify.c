@@ -55,22 +55,21 @@ trigger_version(int64 migration_id)
 	return version;
 }
 
+/* The first of the ids that a query gives; 0 when it gives none. */
+static int64
+first_id(const char *sql, int64 migration_id)
+{
+	int			count;
+	int64	   *ids = zdm_catalog_ids(sql, migration_id, &count);
+
+	return count > 0 ? ids[0] : 0;
+}
+
 /* The mapping of a migration; 0 when it has none. */
 static int64
 mapping_of(int64 migration_id)
 {
-	Oid			argtype = INT8OID;
-	Datum		value = Int64GetDatum(migration_id);
-	ZdmCatalogScope scope;
-	int64		id = 0;
-	bool		isnull;
-
-	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute("SELECT mapping_id FROM zdm.mapping WHERE migration_id = $1 LIMIT 1",
-							1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
-		id = DatumGetInt64(zdm_catalog_value(0, 1, &isnull));
-	zdm_catalog_end(&scope);
-	return id;
+	return first_id("SELECT mapping_id FROM zdm.mapping WHERE migration_id = $1 LIMIT 1", migration_id);
 }
 
 static TimestampTz
@@ -164,34 +163,11 @@ zdm_reverify_run(const ZdmJob *job)
 static void
 set_job(const ZdmMigration *migration, int64 job_id)
 {
-	static const Oid argtypes[] = {INT8OID, INT8OID};
-	Datum		values[] = {Int64GetDatum(migration->id), Int64GetDatum(job_id)};
-	ZdmCatalogScope scope;
-
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.migration SET verify_job = $2 WHERE migration_id = $1",
-						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
-	zdm_catalog_execute("UPDATE zdm.job SET restart_ends_rest = true WHERE job_id = $1",
-						1, argtypes, &values[1], NULL, SPI_OK_UPDATE);
-	zdm_catalog_end(&scope);
+	zdm_catalog_set("UPDATE zdm.migration SET verify_job = $2 WHERE migration_id = $1", migration->id,
+					INT8OID, Int64GetDatum(job_id), false);
+	zdm_catalog_set("UPDATE zdm.job SET restart_ends_rest = $2 WHERE job_id = $1", job_id,
+					BOOLOID, BoolGetDatum(true), false);
 	zdm_side_belongs(migration, job_id);
-}
-
-static int64
-verify_job_of(const ZdmMigration *migration)
-{
-	Oid			argtype = INT8OID;
-	Datum		value = Int64GetDatum(migration->id);
-	ZdmCatalogScope scope;
-	int64		id = 0;
-	bool		isnull;
-
-	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute("SELECT coalesce(verify_job, 0) FROM zdm.migration WHERE migration_id = $1",
-							1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
-		id = DatumGetInt64(zdm_catalog_value(0, 1, &isnull));
-	zdm_catalog_end(&scope);
-	return id;
 }
 
 /*
@@ -201,7 +177,7 @@ verify_job_of(const ZdmMigration *migration)
 void
 zdm_reverify_start(const ZdmMigration *migration)
 {
-	int64		job_id = verify_job_of(migration);
+	int64		job_id = first_id("SELECT verify_job FROM zdm.migration WHERE migration_id = $1 AND verify_job IS NOT NULL", migration->id);
 	ZdmJob	   *job = job_id != 0 ? zdm_job_lock(job_id, true) : NULL;
 
 	if (mapping_of(migration->id) == 0 || (job && job->state != ZDM_JOB_CANCELLED))

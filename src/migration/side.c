@@ -38,36 +38,15 @@ zdm_side_start(const ZdmMigration *migration)
 		zdm_reverify_start(migration);
 }
 
-/* Ids of those that are not at their end, in the current memory context. */
-static int64 *
-open_jobs(const ZdmMigration *migration, int *count)
-{
-	MemoryContext mcxt = CurrentMemoryContext;
-	Oid			argtype = INT8OID;
-	Datum		value = Int64GetDatum(migration->id);
-	ZdmCatalogScope scope;
-	int64	   *jobs;
-	bool		isnull;
-
-	zdm_catalog_begin(&scope);
-	*count = zdm_catalog_execute("SELECT j.job_id FROM zdm.job j JOIN zdm.migration m USING (migration_id)"
-								 " WHERE migration_id = $1 AND state NOT IN ('done', 'cancelled')"
-								 " AND job_id NOT IN (coalesce(main_job, 0), coalesce(retire_job, 0), coalesce(purge_job, 0))"
-								 " ORDER BY job_id",
-								 1, &argtype, &value, NULL, SPI_OK_SELECT);
-	jobs = MemoryContextAlloc(mcxt, sizeof(int64) * Max(*count, 1));
-	for (int i = 0; i < *count; i++)
-		jobs[i] = DatumGetInt64(zdm_catalog_value(i, 1, &isnull));
-	zdm_catalog_end(&scope);
-	return jobs;
-}
-
 /* End them: the migration is over.  Its row is locked. */
 void
 zdm_side_stop(const ZdmMigration *migration)
 {
 	int			count;
-	int64	   *jobs = open_jobs(migration, &count);
+	int64	   *jobs = zdm_catalog_ids("SELECT j.job_id FROM zdm.job j JOIN zdm.migration m USING (migration_id)"
+									   " WHERE migration_id = $1 AND state NOT IN ('done', 'cancelled')"
+									   " AND job_id NOT IN (coalesce(main_job, 0), coalesce(retire_job, 0), coalesce(purge_job, 0))"
+									   " ORDER BY job_id", migration->id, &count);
 
 	for (int i = 0; i < count; i++)
 	{

@@ -232,11 +232,8 @@ zdm_tracking_notice_before_start(const ZdmMigration *migration)
 static bool
 renew_items(ZdmMigration *migration)
 {
-	static const Oid argtypes[] = {INT8OID, TEXTARRAYOID};
-	Datum		values[lengthof(argtypes)];
 	List	   *items = zdm_publications_before_expand(migration);
 	List	   *new = not_in_plan(migration, items);
-	ZdmCatalogScope scope;
 
 	if (new == NIL)
 		return false;
@@ -244,12 +241,8 @@ renew_items(ZdmMigration *migration)
 			(errmsg("publications have come since migration \"%s\" was planned", migration->name),
 			 errdetail("%s", as_lines(new)),
 			 errhint("If that is not done, do it before zdm.start(%s).", quote_literal_cstr(migration->name))));
-	values[0] = Int64GetDatum(migration->id);
-	values[1] = zdm_migration_texts(items);
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.migration SET manual_expand = $2 WHERE migration_id = $1",
-						lengthof(argtypes), argtypes, values, NULL, SPI_OK_UPDATE);
-	zdm_catalog_end(&scope);
+	zdm_catalog_set("UPDATE zdm.migration SET manual_expand = $2 WHERE migration_id = $1", migration->id,
+					TEXTARRAYOID, zdm_migration_texts(items), false);
 	migration->manual_expand = items;
 	return true;
 }

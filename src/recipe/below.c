@@ -18,6 +18,7 @@
 #include "catalog/pg_inherits.h"
 #include "compat/constraint.h"
 #include "constraint/facts.h"
+#include "core/identity.h"
 #include "ddl/statement.h"
 #include "explain/explain.h"
 #include "lib/stringinfo.h"
@@ -66,25 +67,11 @@ zdm_below_check_foreign_key(Oid relid)
 	}
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
 /* The job runs as the owner of the table. */
 static void
 check_partition_owner(Oid relid, Oid partition)
 {
-	if (owner_of(partition) != owner_of(relid))
+	if (zdm_relation_owner(partition) != zdm_relation_owner(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("partition %s belongs to another role than partitioned table %s",
@@ -307,7 +294,7 @@ keep_foreign_keys(List **steps, const ZdmRecipe *recipe, Oid relid, const Constr
 	{
 		const ZdmPartitionKey *key = lfirst(lc);
 
-		if (key->own && owner_of(key->relid) == owner_of(relid) &&
+		if (key->own && zdm_relation_owner(key->relid) == zdm_relation_owner(relid) &&
 			!is_undone_by(recipe, key->relid, zdm_step_drop_constraint(key->relid, key->own)))
 			keep_own_key(steps, recipe, zdm_constraint_load(key->relid, key->own));
 	}

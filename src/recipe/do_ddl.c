@@ -12,11 +12,11 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
+#include "core/identity.h"
 #include "core/settings.h"
 #include "ddl/lock.h"
 #include "ddl/portal.h"
@@ -36,7 +36,6 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 /* before trying again with other locks than those that were thought of */
 #define CHANGED_PAUSE_MS 100
@@ -238,20 +237,6 @@ all_targets(StepStatements *these)
 	return targets;
 }
 
-/* The owner of the job's target; InvalidOid when it is gone. */
-static Oid
-target_owner(Oid target)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(target));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /*
  * Is the step's relation there, and below the table if it was, and does it
  * belong to whom the job runs as?  That of another table is not asked for.
@@ -266,7 +251,7 @@ check_target(const StepStatements *these)
 
 	if (!OidIsValid(target))
 		return step->target_name ? ZDM_GONE : ZDM_DONE;
-	owner = target_owner(target);
+	owner = zdm_relation_owner(target);
 	if (!OidIsValid(owner))
 		return ZDM_GONE;
 	if (owner != base->owner && !base->job->as_caller && (step->target_name == NULL || step->is_below))

@@ -14,6 +14,7 @@
 #include "catalog/pg_am.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_opclass.h"
+#include "compat/acl.h"
 #include "compat/compat.h"
 #include "compat/constraint.h"
 #include "compat/explain.h"

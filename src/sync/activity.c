@@ -19,6 +19,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "core/identity.h"
 #include "core/shmem.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -29,7 +30,6 @@
 #include "sync/activity.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(zdm_sync_counts);
@@ -261,14 +261,9 @@ zdm_sync_counts(PG_FUNCTION_ARGS)
 static bool
 is_mine(Oid table)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			owner;
+	Oid			owner = zdm_relation_owner(table);
 
-	if (!HeapTupleIsValid(tuple))
-		return superuser();
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return has_privs_of_role(GetUserId(), owner);
+	return OidIsValid(owner) ? has_privs_of_role(GetUserId(), owner) : superuser();
 }
 
 static void

@@ -27,6 +27,7 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
+#include "compat/acl.h"
 #include "compat/compat.h"
 #include "core/bookkeeping.h"
 #include "core/catalog.h"

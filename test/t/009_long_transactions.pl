@@ -57,9 +57,15 @@ make_table($node, 'b', 5000, undef, q{
 	ALTER TABLE b SET (fillfactor = 10);
 	VACUUM (FULL, ANALYZE) b;});
 my %before = map { $_ => pages_read($_) } qw(backfill_cursor job);
-$node->append_conf('postgresql.conf', 'zdm.batch_time = 1ms');
-$node->reload;
-$job = start_job($node, 'b', set => 'new = slow_upper(src)');
+# a batch_time of the job's own is not made longer while no client is at work
+$job = sql($node, q{
+	BEGIN;
+	SELECT zdm.start_backfill('b', 'new = slow_upper(src)') AS job \gset
+	SELECT '' FROM zdm.set_throttle(:job, batch_time => '1 ms') \g /dev/null
+	COMMIT;
+	\echo :job
+});
+$job =~ s/\s//g;
 wait_done($node, $job, 'many batches');
 ok(poll($node, "SELECT pid IS NULL FROM zdm.jobs WHERE job_id = $job"), 'many batches: the worker has ended');
 my $batches = sql($node, "SELECT batches FROM zdm.backfills WHERE job_id = $job");
