@@ -28,9 +28,9 @@ SRCS = \
 	src/core/args.c src/core/bookkeeping.c src/core/catalog.c src/core/cursor_row.c src/core/errors.c src/core/expression.c src/core/identity.c \
 	src/core/image.c src/core/life.c src/core/pinned.c src/core/row_key.c src/core/session.c src/core/settings.c src/core/shmem.c src/core/text_errors.c src/core/time_dependence.c \
 	src/throttle/contention.c src/throttle/pace.c src/throttle/yield.c src/throttle/wal_flush.c \
-	src/throttle/activity.c src/throttle/api.c src/throttle/controller.c src/throttle/horizon.c src/throttle/lag_clock.c src/throttle/load.c \
-	src/throttle/replication.c src/throttle/table.c src/throttle/wal.c src/run/hold.c \
-	src/job/api.c src/job/interrupt.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/requeue.c src/job/submit.c src/job/undo.c src/job/visibility.c src/job/wait.c \
+	src/throttle/activity.c src/throttle/api.c src/throttle/query.c src/throttle/settings.c src/throttle/threshold.c src/throttle/waiters.c src/throttle/window.c src/throttle/controller.c src/throttle/horizon.c src/throttle/lag_clock.c src/throttle/load.c \
+	src/throttle/replication.c src/throttle/table.c src/throttle/wal.c src/run/hold.c src/run/horizon.c \
+	src/job/api.c src/job/set_throttle.c src/job/interrupt.c src/job/job.c src/job/lock.c src/job/orders.c src/job/queue.c src/job/requeue.c src/job/submit.c src/job/undo.c src/job/visibility.c src/job/wait.c \
 	src/run/pause.c src/run/run.c src/run/txn.c src/run/verdict.c \
 	src/ddl/api.c src/ddl/ddl.c src/ddl/holders.c src/ddl/lock.c src/ddl/made.c src/ddl/portal.c \
 	src/ddl/run.c src/ddl/spec.c src/ddl/statement.c src/ddl/targets.c src/ddl/toplevel.c src/ddl/wait.c src/ddl/watch.c \

@@ -11,6 +11,7 @@
 #include "migration/stage.h"
 #include "recipe/stage.h"
 #include "sync/sync.h"
+#include "throttle/settings.h"
 #include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
@@ -21,6 +22,7 @@ void		_PG_init(void);
 void
 _PG_init(void)
 {
+	zdm_throttle_settings_define();
 	zdm_settings_define();
 	zdm_life_init();
 	zdm_queue_init();

@@ -22,6 +22,7 @@
 
 #include "access/transam.h"
 #include "backfill/leaf.h"
+#include "run/horizon.h"
 #include "run/pause.h"
 #include "backfill/stripes.h"
 #include "core/catalog.h"
@@ -130,27 +131,12 @@ zdm_stripes_must_check_horizon(const ZdmBackfillRun *run)
 		TransactionIdIsValid(run->stripe_xid);
 }
 
-/*
- * Who holds the horizon back, in words.  A snapshot is as old as the transaction
- * that it waits for: that one is the cause.
- */
 static const char *
-describe_horizon_holder(ZdmBackfillRun *run)
+describe_horizon(ZdmBackfillRun *run)
 {
-	return zdm_run_ask(&run->base,
-					   "SELECT format('off: the xmin horizon is held by %s', who) FROM ("
-					   " SELECT format('process %s (%s, %s, transaction since %s)', pid,"
-					   "        coalesce(nullif(application_name, ''), backend_type), state, xact_start) AS who,"
-					   "        age(backend_xmin) AS age, 2 AS rank"
-					   "   FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()"
-					   " UNION ALL SELECT format('process %s (%s, %s, transaction since %s)', pid,"
-					   "        coalesce(nullif(application_name, ''), backend_type), state, xact_start), age(backend_xid), 1"
-					   "   FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
-					   " UNION ALL SELECT format('replication slot %s', slot_name), age(xmin), 0"
-					   "   FROM pg_replication_slots WHERE xmin IS NOT NULL"
-					   " UNION ALL SELECT format('prepared transaction %L', gid), age(transaction), 0"
-					   "   FROM pg_prepared_xacts) AS holders ORDER BY age DESC, rank LIMIT 1",
-					   run->cursor.leaf, "off: the xmin horizon does not move");
+	const char *holder = zdm_run_horizon_holder(&run->base);
+
+	return holder ? psprintf("off: the xmin horizon is held by %s", holder) : "off: the xmin horizon does not move";
 }
 
 /* Do the rest of the window without stripes: more rows a page than before. */
@@ -176,7 +162,7 @@ zdm_stripes_wait_for_horizon(ZdmBackfillRun *run)
 	if (run->horizon_wait_ms >= HORIZON_PATIENCE_MS)
 	{
 		run->stuck_xid = run->stripe_xid;
-		set_note(run, describe_horizon_holder(run));
+		set_note(run, describe_horizon(run));
 		unstripe_window(run);
 		return true;
 	}

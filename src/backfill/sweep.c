@@ -25,6 +25,7 @@
 #include "run/verdict.h"
 #include "storage/bufmgr.h"
 #include "throttle/contention.h"
+#include "throttle/waiters.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -36,6 +37,9 @@
 
 /* after a cap was reached, size is divided by this */
 #define TOO_LONG_DIVISOR 4
+
+/* the next batch after one that others waited for */
+#define WAITED_FOR_DIVISOR 4
 
 /* the default duration of a batch times this, while no client is at work: what each costs once counts less */
 #define ALONE_FACTOR 10
@@ -188,6 +192,8 @@ after_batch(ZdmBackfillRun *run, const ZdmBatch *batch, int stripe_before,
 			run->suspect_blocks * 2 : 0;
 	else
 		zdm_pace_adjust(&run->pace, &sample, &target);
+	if (zdm_waiters_last())
+		zdm_pace_shrink(&run->pace, WAITED_FOR_DIVISOR);
 	zdm_stripes_after_batch(run, batch, stripe_before, window_before);
 	note_rate(run, batch->rows, (double) (batch->to - batch->from) / stripes);
 	(void) zdm_pause_for_duty(&run->base, &sample);

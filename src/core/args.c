@@ -4,13 +4,16 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_database.h"
 #include "core/args.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 /* Errors with NULL_VALUE_NOT_ALLOWED when the argument is NULL. */
 void
@@ -43,6 +46,22 @@ zdm_args_required_name(FunctionCallInfo fcinfo, int argno, const char *argname)
 {
 	zdm_args_not_null(fcinfo, argno, argname);
 	return zdm_args_name(fcinfo, argno);
+}
+
+/* A reason for what others will have to bear; errors with INVALID_PARAMETER_VALUE when it says nothing. */
+char *
+zdm_args_reason(FunctionCallInfo fcinfo, int argno)
+{
+	char	   *reason;
+
+	zdm_args_not_null(fcinfo, argno, "reason");
+	reason = zdm_args_text(fcinfo, argno);
+	if (strspn(reason, " \t\n") == strlen(reason))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("reason must not be empty"),
+				 errhint("Say why: it is shown to everybody who has to wait.")));
+	return reason;
 }
 
 /*
@@ -110,4 +129,34 @@ zdm_require_references(Oid relid, const List *columns, Oid role)
 				 errmsg("permission denied for table %s", get_rel_name(relid)),
 				 errhint("Its owner can allow it: GRANT REFERENCES ON %s TO %s; or on the referenced columns alone.",
 						 name, quote_identifier(GetUserNameFromId(role, false)))));
+}
+
+static Oid
+database_owner(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	Oid			owner = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
+		ReleaseSysCache(tuple);
+	}
+	return owner;
+}
+
+/*
+ * For what concerns the jobs of everybody.  Errors with INSUFFICIENT_PRIVILEGE,
+ * and as zdm_require_writable().
+ */
+void
+zdm_require_database_rights(const char *funcname)
+{
+	zdm_require_writable(funcname);
+	if (!has_privs_of_role(GetUserId(), database_owner()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of the database to call %s", funcname),
+				 errdetail("It holds the jobs of everybody."),
+				 errhint("Call it as role \"%s\" or as a member of it.", GetUserNameFromId(database_owner(), false))));
 }

@@ -22,21 +22,6 @@ extern int	zdm_lock_timeout;	/* ms, longest wait in a table's lock queue */
 extern int	zdm_max_stall;		/* ms, from a strong lock to its release */
 extern int	zdm_ddl_deadline;	/* seconds, 0: none */
 
-/* thresholds of load; 0: off */
-extern int	zdm_max_replay_lag; /* ms */
-extern int	zdm_max_replay_bytes;	/* kB */
-extern char *zdm_required_standbys; /* names, with commas between */
-extern int	zdm_required_standby_timeout;	/* seconds */
-extern int	zdm_max_slot_bytes; /* kB */
-extern int	zdm_max_archive_backlog;	/* segments */
-extern int	zdm_max_wal_rate;	/* kB/s */
-extern int	zdm_max_own_wal_rate;	/* kB/s */
-extern int	zdm_max_checkpoint_distance;	/* percent */
-extern int	zdm_max_active_backends;
-extern int	zdm_max_horizon_age;	/* ms */
-extern int	zdm_max_dead_rows;	/* percent */
-extern int	zdm_wait_for_vacuum;	/* 1: jobs wait */
-
 extern void zdm_settings_define(void);
 
 #endif							/* ZDM_CORE_SETTINGS_H */

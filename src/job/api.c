@@ -1,27 +1,22 @@
 /*
  * api.c
- *	  SQL functions on jobs of any kind: pause, resume, cancel, retry, assert,
- *	  throttle.
+ *	  SQL functions on jobs of any kind: pause, resume, cancel, retry, assert.
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "catalog/pg_type.h"
 #include "core/args.h"
 #include "core/catalog.h"
 #include "core/settings.h"
 #include "fmgr.h"
+#include "job/call.h"
 #include "job/interrupt.h"
 #include "job/job.h"
 #include "job/queue.h"
 #include "job/requeue.h"
 #include "miscadmin.h"
-#include "throttle/threshold.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/float.h"
-#include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(zdm_job_id);
 PG_FUNCTION_INFO_V1(zdm_pause_job);
@@ -29,7 +24,6 @@ PG_FUNCTION_INFO_V1(zdm_resume_job);
 PG_FUNCTION_INFO_V1(zdm_cancel_job);
 PG_FUNCTION_INFO_V1(zdm_retry_job);
 PG_FUNCTION_INFO_V1(zdm_assert_job_done);
-PG_FUNCTION_INFO_V1(zdm_set_throttle);
 
 /*
  * Whose rights a caller needs: the owner at submit and, after a change of
@@ -50,9 +44,13 @@ require_rights_on(const ZdmJob *job)
 				 errhint("Call it as a superuser.")));
 }
 
-/* The job of argument 0, its row locked, after all checks on the caller. */
-static ZdmJob *
-lock_job_for_call(FunctionCallInfo fcinfo, const char *funcname)
+/*
+ * The job of argument 0, its row locked, after all checks on the caller.
+ * Errors with UNDEFINED_OBJECT, INSUFFICIENT_PRIVILEGE, READ_ONLY_SQL_TRANSACTION
+ * and NULL_VALUE_NOT_ALLOWED.
+ */
+ZdmJob *
+zdm_job_lock_for_call(FunctionCallInfo fcinfo, const char *funcname)
 {
 	ZdmJob	   *job;
 
@@ -93,7 +91,7 @@ zdm_job_id(PG_FUNCTION_ARGS)
 Datum
 zdm_pause_job(PG_FUNCTION_ARGS)
 {
-	ZdmJob	   *job = lock_job_for_call(fcinfo, "zdm.pause_job()");
+	ZdmJob	   *job = zdm_job_lock_for_call(fcinfo, "zdm.pause_job()");
 
 	if (job->state == ZDM_JOB_PAUSED)
 		notice_already(job);
@@ -111,7 +109,7 @@ zdm_pause_job(PG_FUNCTION_ARGS)
 Datum
 zdm_resume_job(PG_FUNCTION_ARGS)
 {
-	ZdmJob	   *job = lock_job_for_call(fcinfo, "zdm.resume_job()");
+	ZdmJob	   *job = zdm_job_lock_for_call(fcinfo, "zdm.resume_job()");
 
 	if (!job->is_local &&
 		(job->state == ZDM_JOB_QUEUED || job->state == ZDM_JOB_RUNNING))
@@ -139,7 +137,7 @@ zdm_resume_job(PG_FUNCTION_ARGS)
 Datum
 zdm_cancel_job(PG_FUNCTION_ARGS)
 {
-	ZdmJob	   *job = lock_job_for_call(fcinfo, "zdm.cancel_job()");
+	ZdmJob	   *job = zdm_job_lock_for_call(fcinfo, "zdm.cancel_job()");
 
 	if (job->state == ZDM_JOB_CANCELLED)
 		notice_already(job);
@@ -161,7 +159,7 @@ zdm_cancel_job(PG_FUNCTION_ARGS)
 Datum
 zdm_retry_job(PG_FUNCTION_ARGS)
 {
-	ZdmJob	   *job = lock_job_for_call(fcinfo, "zdm.retry_job()");
+	ZdmJob	   *job = zdm_job_lock_for_call(fcinfo, "zdm.retry_job()");
 
 	switch (job->state)
 	{
@@ -206,111 +204,5 @@ zdm_assert_job_done(PG_FUNCTION_ARGS)
 				 job->last_error ? errdetail("Its last error is: %s", job->last_error) : 0,
 				 errhint("CALL zdm.wait_for_job(" INT64_FORMAT ") waits for it; zdm.jobs shows its progress.",
 						 job->id)));
-	PG_RETURN_VOID();
-}
-
-static int
-batch_time_arg(const Interval *interval)
-{
-	double		ms = ((double) interval->month * DAYS_PER_MONTH + interval->day) * SECS_PER_DAY * 1000.0 +
-	interval->time / 1000.0;
-
-	if (ms < 1 || ms > 10000)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("batch_time must be between 1 ms and 10 s"),
-				 errhint("The default is zdm.batch_time.")));
-	return (int) ms;
-}
-
-static double
-duty_arg(double duty)
-{
-	if (isnan(duty) || duty <= 0 || duty > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("duty must be greater than 0 and at most 1, not %g", duty),
-				 errhint("1 is unthrottled, 0.25 works a quarter of the time. zdm.pause_job() stops a job.")));
-	return duty;
-}
-
-static double
-ceiling_arg(double rows)
-{
-	if (isnan(rows) || rows <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("max_rows_per_second must be greater than 0, not %g", rows),
-				 errhint("Infinity takes the ceiling away. zdm.pause_job() stops a job.")));
-	return rows;
-}
-
-/*
- * The thresholds of a job with one set, or taken away by "default".
- *
- * The signal is taken out of the names and values in turn, and put at the end.
- */
-static void
-set_threshold(int64 job_id, const char *name, const char *threshold)
-{
-	static const Oid argtypes[] = {INT8OID, TEXTOID, TEXTOID};
-	bool		isnull[] = {false, false, pg_strcasecmp(threshold, "default") == 0};
-	int			signal = zdm_threshold_signal(name);
-	Datum		values[] = {Int64GetDatum(job_id), CStringGetTextDatum(name), (Datum) 0};
-	ZdmCatalogScope scope;
-
-	if (!isnull[2])
-		values[2] = CStringGetTextDatum(psprintf("%g", zdm_threshold_parse(signal, threshold)));
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.job SET thresholds ="
-						" (SELECT array_agg(t ORDER BY n) FROM unnest(thresholds) WITH ORDINALITY AS u (t, n)"
-						"   WHERE thresholds[n - (n + 1) % 2] IS DISTINCT FROM $2)"
-						" || CASE WHEN $3 IS NOT NULL THEN ARRAY[$2, $3] END WHERE job_id = $1",
-						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
-	zdm_catalog_end(&scope);
-}
-
-/* Both or neither. */
-static void
-set_threshold_args(int64 job_id, FunctionCallInfo fcinfo)
-{
-	if (PG_ARGISNULL(4) && PG_ARGISNULL(5))
-		return;
-	zdm_args_not_null(fcinfo, 4, "signal");
-	zdm_args_not_null(fcinfo, 5, "threshold");
-	set_threshold(job_id, zdm_args_text(fcinfo, 4), zdm_args_text(fcinfo, 5));
-}
-
-/*
- * zdm.set_throttle(job bigint, duty float8, batch_time interval,
- * max_rows_per_second float8, signal text, threshold text)
- */
-Datum
-zdm_set_throttle(PG_FUNCTION_ARGS)
-{
-	static const Oid argtypes[] = {INT8OID, FLOAT8OID, INT4OID, FLOAT8OID};
-	Datum		values[lengthof(argtypes)] = {0};
-	bool		isnull[lengthof(argtypes)] = {false};
-	ZdmCatalogScope scope;
-	ZdmJob	   *job = lock_job_for_call(fcinfo, "zdm.set_throttle()");
-
-	values[0] = Int64GetDatum(job->id);
-	for (int i = 1; i < lengthof(argtypes); i++)
-		isnull[i] = PG_ARGISNULL(i);
-	if (!isnull[1])
-		values[1] = Float8GetDatum(duty_arg(PG_GETARG_FLOAT8(1)));
-	if (!isnull[2])
-		values[2] = Int32GetDatum(batch_time_arg(PG_GETARG_INTERVAL_P(2)));
-	if (!isnull[3])
-		values[3] = Float8GetDatum(ceiling_arg(PG_GETARG_FLOAT8(3)));
-
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.job SET duty = coalesce($2, duty),"
-						" batch_time_ms = coalesce($3, batch_time_ms),"
-						" max_rows_per_second = coalesce($4, max_rows_per_second)"
-						" WHERE job_id = $1",
-						lengthof(argtypes), argtypes, values, isnull, SPI_OK_UPDATE);
-	zdm_catalog_end(&scope);
-	set_threshold_args(job->id, fcinfo);
 	PG_RETURN_VOID();
 }

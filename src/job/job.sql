@@ -33,7 +33,8 @@ CREATE TABLE zdm.job (
     waiting_since   timestamptz,
     migration_id    bigint,
     restart_ends_rest boolean NOT NULL DEFAULT false,
-    thresholds      text[]
+    thresholds      text[],
+    duty_until      timestamptz
 );
 CREATE INDEX job_migration ON zdm.job (migration_id) WHERE migration_id IS NOT NULL;
 CREATE INDEX job_unfinished ON zdm.job (job_id) WHERE state IN ('queued', 'running') OR (state = 'cancelled' AND cleanup);
@@ -77,7 +78,7 @@ CREATE PROCEDURE zdm.wait_for_job(job bigint, timeout interval DEFAULT NULL)
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_wait_for_job';
 CREATE FUNCTION zdm.set_throttle(job bigint, duty float8 DEFAULT NULL,
         batch_time interval DEFAULT NULL, max_rows_per_second float8 DEFAULT NULL,
-        signal text DEFAULT NULL, threshold text DEFAULT NULL)
+        signal text DEFAULT NULL, threshold text DEFAULT NULL, lasts interval DEFAULT NULL)
     RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'zdm_set_throttle';
 
@@ -95,8 +96,8 @@ COMMENT ON FUNCTION zdm.assert_job_done(bigint) IS
     'Raises an error unless the job is done. Never waits.';
 COMMENT ON PROCEDURE zdm.wait_for_job(bigint, interval) IS
     'Waits until the job is done; an error when it fails, is cancelled, or the timeout passes. Not inside a transaction block.';
-COMMENT ON FUNCTION zdm.set_throttle(bigint, float8, interval, float8, text, text) IS
-    'Sets the throttle of one job: share of time at work (0 to 1), duration a batch aims at, ceiling of rows a second (Infinity for none), the threshold of one signal (as a setting, ''off'' or ''default''). NULL keeps a value. Takes effect within a second.';
+COMMENT ON FUNCTION zdm.set_throttle(bigint, float8, interval, float8, text, text, interval) IS
+    'Sets the throttle of one job: share of time at work (0 to 1) and for how long that lasts, duration a batch aims at, ceiling of rows a second (Infinity for none), the threshold of one signal (as its setting, ''off'' or ''default''). NULL keeps a value. Takes effect within a second.';
 
 COMMENT ON TABLE zdm.job IS 'Jobs. Read zdm.jobs instead.';
 COMMENT ON COLUMN zdm.job.job_id IS 'Id';
@@ -109,6 +110,7 @@ COMMENT ON COLUMN zdm.job.owner_id IS 'OID of the role as which it runs';
 COMMENT ON COLUMN zdm.job.owner IS 'Name of that role when it was last looked at';
 COMMENT ON COLUMN zdm.job.as_caller IS 'Whether it runs as its caller, not as the owner of the table';
 COMMENT ON COLUMN zdm.job.thresholds IS 'Thresholds of its own: names of signals and values in turn';
+COMMENT ON COLUMN zdm.job.duty_until IS 'When its own share of time ends; NULL: never';
 COMMENT ON COLUMN zdm.job.state IS 'State';
 COMMENT ON COLUMN zdm.job.state_since IS 'When it entered the state';
 COMMENT ON COLUMN zdm.job.waiting_for IS 'What holds it back';

@@ -8,26 +8,7 @@
 #include "core/catalog.h"
 #include "core/settings.h"
 #include "job/orders.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/float.h"
-
-/* From names and values in turn; a signal that this version does not know has none. */
-static void
-parse_thresholds(Datum array, ZdmThresholds *thresholds)
-{
-	Datum	   *elems;
-	int			count;
-
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elems, NULL, &count);
-	for (int i = 0; i + 1 < count; i += 2)
-	{
-		int			signal = zdm_signal_find(TextDatumGetCString(elems[i]));
-
-		if (signal >= 0)
-			thresholds->value[signal] = strtod(TextDatumGetCString(elems[i + 1]), NULL);
-	}
-}
 
 /*
  * Read the job's row with a plan kept for the life of the process.  False
@@ -48,8 +29,10 @@ zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders)
 	{
 		Oid			argtype = INT8OID;
 
-		plan = SPI_prepare("SELECT state, duty, batch_time_ms, max_rows_per_second, thresholds"
-						   " FROM zdm.job WHERE job_id = $1", 1, &argtype);
+		plan = SPI_prepare("SELECT j.state, CASE WHEN j.duty_until <= clock_timestamp() THEN NULL ELSE j.duty END,"
+						   " j.batch_time_ms, j.max_rows_per_second, j.thresholds, o.duty"
+						   " FROM zdm.job j LEFT JOIN zdm.throttle_order o ON o.ends_at > clock_timestamp()"
+						   " WHERE job_id = $1", 1, &argtype);
 		if (plan == NULL)
 			elog(ERROR, "SPI_prepare failed");
 		SPI_keepplan(plan);
@@ -68,9 +51,12 @@ zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders)
 		value = zdm_catalog_value(0, 4, &isnull);
 		orders->max_rows_per_second = isnull ? get_float8_infinity() : DatumGetFloat8(value);
 		value = zdm_catalog_value(0, 5, &isnull);
-		zdm_thresholds_init(&orders->thresholds);
-		if (!isnull)
-			parse_thresholds(value, &orders->thresholds);
+		if (isnull)
+			zdm_thresholds_init(&orders->thresholds);
+		else
+			zdm_thresholds_read(&orders->thresholds, value);
+		value = zdm_catalog_value(0, 6, &isnull);
+		orders->duty_of_all = isnull ? 1 : DatumGetFloat8(value);
 	}
 	zdm_catalog_end(&scope);
 	return found;

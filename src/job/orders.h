@@ -16,6 +16,7 @@ typedef struct ZdmJobOrders
 	int			batch_time;		/* ms */
 	double		max_rows_per_second;	/* infinity: none */
 	ZdmThresholds thresholds;	/* of its own */
+	double		duty_of_all;	/* by zdm.throttle_all(); 1: none */
 } ZdmJobOrders;
 
 extern bool zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders);

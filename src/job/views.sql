@@ -130,7 +130,11 @@ SELECT j.job_id,
        pg_catalog.make_interval(secs => j.batch_time_ms / 1000.0) AS batch_time,
        j.max_rows_per_second,
        j.waiting_since,
-       (SELECT m.name FROM zdm.migration m WHERE m.migration_id = j.migration_id) AS migration
+       (SELECT m.name FROM zdm.migration m WHERE m.migration_id = j.migration_id) AS migration,
+       j.duty_until,
+       j.thresholds,
+       CASE WHEN j.state = 'running' AND c.work_ms > 0 AND k.share > 0 AND k.share < 1 THEN
+                 pg_catalog.make_interval(secs => pg_catalog.round(c.work_ms / 1000 * (1 - k.share) / k.share)) END AS eta_unthrottled
   FROM zdm.job j
   LEFT JOIN zdm.backfill_cursor c USING (job_id)
   LEFT JOIN zdm.validation_cursor v USING (job_id)
@@ -384,6 +388,9 @@ COMMENT ON COLUMN zdm.jobs.batch_time IS 'Duration that a batch aims at set for 
 COMMENT ON COLUMN zdm.jobs.max_rows_per_second IS 'Ceiling of rows a second set for this job';
 COMMENT ON COLUMN zdm.jobs.waiting_since IS 'Since when something holds it back';
 COMMENT ON COLUMN zdm.jobs.migration IS 'Name of the migration that it works for, NULL for none';
+COMMENT ON COLUMN zdm.jobs.duty_until IS 'When its own share of time ends; NULL: never';
+COMMENT ON COLUMN zdm.jobs.thresholds IS 'Thresholds of its own, by zdm.set_throttle: names of signals and values in turn';
+COMMENT ON COLUMN zdm.jobs.eta_unthrottled IS 'Expected time to the end if nothing held or slowed it: what is left, at the rate of the time at work; of backfills';
 
 COMMENT ON VIEW zdm.backfills IS 'One row per backfill: definition and inner figures.';
 COMMENT ON COLUMN zdm.backfills.job_id IS 'Id of the job';

@@ -8,8 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_database.h"
 #include "catalog/pg_type.h"
 #include "core/args.h"
 #include "core/catalog.h"
@@ -19,59 +17,14 @@
 #include "job/queue.h"
 #include "migration/freeze.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(zdm_freeze);
 PG_FUNCTION_INFO_V1(zdm_unfreeze);
 PG_FUNCTION_INFO_V1(zdm_stop_all);
 PG_FUNCTION_INFO_V1(zdm_resume_all);
-
-/* ---------- who may ---------- */
-
-static Oid
-database_owner(void)
-{
-	HeapTuple	tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
-	Oid			owner = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		owner = ((Form_pg_database) GETSTRUCT(tuple))->datdba;
-		ReleaseSysCache(tuple);
-	}
-	return owner;
-}
-
-static void
-require_database_rights(const char *funcname)
-{
-	zdm_require_writable(funcname);
-	if (!has_privs_of_role(GetUserId(), database_owner()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of the database to call %s", funcname),
-				 errdetail("It holds the jobs of everybody."),
-				 errhint("Call it as role \"%s\" or as a member of it.", GetUserNameFromId(database_owner(), false))));
-}
-
-static char *
-reason_arg(FunctionCallInfo fcinfo, int argno)
-{
-	char	   *reason;
-
-	zdm_args_not_null(fcinfo, argno, "reason");
-	reason = zdm_args_text(fcinfo, argno);
-	if (strspn(reason, " \t\n") == strlen(reason))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("reason must not be empty"),
-				 errhint("Say why: it is shown to everybody who has to wait.")));
-	return reason;
-}
 
 /* ---------- freezes ---------- */
 
@@ -112,8 +65,8 @@ zdm_freeze(PG_FUNCTION_ARGS)
 
 	zdm_args_not_null(fcinfo, 0, "starts_at");
 	zdm_args_not_null(fcinfo, 1, "ends_at");
-	values[2] = CStringGetTextDatum(reason_arg(fcinfo, 2));
-	require_database_rights("zdm.freeze()");
+	values[2] = CStringGetTextDatum(zdm_args_reason(fcinfo, 2));
+	zdm_require_database_rights("zdm.freeze()");
 	if (PG_GETARG_TIMESTAMPTZ(0) >= PG_GETARG_TIMESTAMPTZ(1) || PG_GETARG_TIMESTAMPTZ(1) <= GetCurrentTimestamp())
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -141,7 +94,7 @@ zdm_unfreeze(PG_FUNCTION_ARGS)
 	int			found;
 
 	zdm_args_not_null(fcinfo, 0, "freeze_id");
-	require_database_rights("zdm.unfreeze()");
+	zdm_require_database_rights("zdm.unfreeze()");
 	value = PG_GETARG_DATUM(0);
 	zdm_catalog_begin(&scope);
 	found = zdm_catalog_execute("DELETE FROM zdm.freeze_window WHERE freeze_id = $1",
@@ -243,14 +196,14 @@ give_order(const char *reason)
 Datum
 zdm_stop_all(PG_FUNCTION_ARGS)
 {
-	char	   *reason = reason_arg(fcinfo, 0);
+	char	   *reason = zdm_args_reason(fcinfo, 0);
 	Oid			argtype = INT8ARRAYOID;
 	ZdmCatalogScope scope;
 	int64	   *jobs;
 	int			count;
 	Datum		value;
 
-	require_database_rights("zdm.stop_all()");
+	zdm_require_database_rights("zdm.stop_all()");
 	give_order(reason);
 	jobs = select_jobs("SELECT job_id FROM zdm.job WHERE state IN ('queued', 'running')"
 					   " OR (state = 'cancelled' AND cleanup) ORDER BY job_id", &count);
@@ -272,7 +225,7 @@ zdm_resume_all(PG_FUNCTION_ARGS)
 	int			count;
 	int			orders;
 
-	require_database_rights("zdm.resume_all()");
+	zdm_require_database_rights("zdm.resume_all()");
 	jobs = select_jobs("SELECT u FROM zdm.stop_order s, unnest(s.jobs) AS u FOR UPDATE OF s", &count);
 	zdm_catalog_begin(&scope);
 	orders = zdm_catalog_execute("DELETE FROM zdm.stop_order", 0, NULL, NULL, NULL, SPI_OK_DELETE);

@@ -19,10 +19,14 @@
 #include "run/pause.h"
 #include "storage/latch.h"
 #include "throttle/contention.h"
+#include "utils/memutils.h"
 #include "utils/wait_event.h"
 
 /* longest wait that nothing is looked at */
 #define SLICE_MS 100.0
+
+/* a signal slows a job; above this duty nobody is told */
+#define WORTH_SAYING_DUTY 0.5
 
 /* how often the job's row is read while the job does nothing else */
 #define ORDERS_MS 250.0
@@ -111,29 +115,83 @@ set_waiting(ZdmRun *run, const char *why)
 	return zdm_run_try_bookkeep(run, set_waiting_step, &telling);
 }
 
-/*
- * Work less while clients want the processor, unless the operator has said how
- * much this job is to work.
- */
+/* How much of the time, and because of what, when that is less than the job's own throttle says. */
+static ZdmSlowedBy
+choose_duty(ZdmRun *run, double *duty)
+{
+	ZdmSlowedBy by = ZDM_SLOWED_NOT;
+
+	/* unless the operator has said how much this job is to work */
+	if (!run->orders.own_duty && *duty > zdm_contended_duty && zdm_processor_contended())
+	{
+		*duty = zdm_contended_duty;
+		by = ZDM_SLOWED_PROCESSOR;
+	}
+	if (run->orders.duty_of_all < *duty)
+	{
+		*duty = run->orders.duty_of_all;
+		by = ZDM_SLOWED_ORDER;
+	}
+	if (run->controller.duty < *duty)
+	{
+		*duty = run->controller.duty;
+		by = ZDM_SLOWED_LOAD;
+	}
+	return by;
+}
+
+static const char *
+describe_slowed(ZdmRun *run, ZdmSlowedBy by)
+{
+	switch (by)
+	{
+		case ZDM_SLOWED_PROCESSOR:
+			return "the processor, which clients want, too (zdm.contended_duty)";
+		case ZDM_SLOWED_ORDER:
+			return "zdm.unthrottle_all(): all jobs are slowed by zdm.throttle_all()";
+		case ZDM_SLOWED_LOAD:
+			return run->fullest ? psprintf("%s, near the threshold (%s)", run->fullest->words, run->fullest->name) : NULL;
+		case ZDM_SLOWED_NOT:
+			break;
+	}
+	return NULL;
+}
+
+/* Say in zdm.jobs that it works less, when that changes; by little is nothing to speak of. */
 static void
 make_way(ZdmRun *run, ZdmPaceTarget *target)
 {
-	bool		contended = !run->orders.own_duty && target->duty > zdm_contended_duty &&
-	zdm_processor_contended();
+	ZdmSlowedBy by = choose_duty(run, &target->duty);
+	const char *why;
 
-	if (contended)
-		target->duty = zdm_contended_duty;
-	target->duty = Min(target->duty, run->controller.duty);
-	if (contended == (run->held_by != NULL))
+	if (by == ZDM_SLOWED_LOAD && target->duty > WORTH_SAYING_DUTY)
+		by = run->slowed_by == ZDM_SLOWED_LOAD ? by : ZDM_SLOWED_NOT;
+	if (by == run->slowed_by)
 		return;
-	run->held_by = contended ? "the processor, which clients want, too (zdm.contended_duty)" : NULL;
+	why = describe_slowed(run, by);
+	if (run->slowed_why)
+		pfree(run->slowed_why);
+	run->slowed_by = by;
+	run->slowed_why = why ? MemoryContextStrdup(run->run_mcxt, why) : NULL;
 	if (!run->told_waiting)
-		(void) set_waiting(run, run->held_by);
+		(void) set_waiting(run, run->slowed_why);
+}
+
+/* Count what the pause was longer for than by the job's own throttle. */
+static void
+count_slowed(ZdmRun *run, const ZdmPaceSample *sample, double passed)
+{
+	ZdmPaceTarget own;
+
+	zdm_pause_target(run, &own);
+	zdm_hold_count(run, run->slowed_by, passed - zdm_pace_pause_ms(sample, &own));
 }
 
 /*
- * The pause that a batch owes.  It is computed anew as the throttle changes,
- * so that a new setting ends a pause that was long by the old one.
+ * The pause that a batch owes, and the wait for the load of the server to let
+ * the job go on.  It is computed anew as the throttle changes, so that a new
+ * setting ends a pause that was long by the old one.  False when the run has to
+ * end.
  */
 bool
 zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
@@ -160,6 +218,7 @@ zdm_pause_for_duty(ZdmRun *run, const ZdmPaceSample *sample)
 		if (run->ended)
 			return false;
 	}
+	count_slowed(run, sample, zdm_ms_since(start));
 	zdm_hold_note_wal(run, sample->wal_kb, sample->work_ms + zdm_ms_since(start));
 	return zdm_hold_for_load(run);
 }
@@ -175,7 +234,7 @@ zdm_say_waiting(ZdmRun *run, const char *why)
 void
 zdm_say_working(ZdmRun *run)
 {
-	if (run->told_waiting && set_waiting(run, run->held_by))
+	if (run->told_waiting && set_waiting(run, run->slowed_why))
 		run->told_waiting = false;
 }
 

@@ -47,6 +47,7 @@ zdm_run_init(ZdmRun *run, const ZdmJob *job, MemoryContext mcxt)
 	run->owner = job->owner_id;
 	zdm_controller_init(&run->controller);
 	INSTR_TIME_SET_CURRENT(run->load_seen);
+	INSTR_TIME_SET_CURRENT(run->held_noted);
 	run->run_mcxt = mcxt;
 	run->batch_mcxt = AllocSetContextCreate(mcxt, "zdm batch", ALLOCSET_DEFAULT_SIZES);
 }

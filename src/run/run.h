@@ -14,6 +14,18 @@
 #include "portability/instr_time.h"
 #include "throttle/controller.h"
 
+/* what makes a job work less than it may by its own throttle */
+typedef enum ZdmSlowedBy
+{
+	ZDM_SLOWED_NOT,
+	ZDM_SLOWED_PROCESSOR,		/* clients want it */
+	ZDM_SLOWED_ORDER,			/* zdm.throttle_all() */
+	ZDM_SLOWED_LOAD				/* a signal is near its threshold */
+} ZdmSlowedBy;
+
+/* a place for each signal in zdm_signals, and for the processor and the order after them */
+#define ZDM_HOLDS_MAX (ZDM_SIGNALS_MAX + 2)
+
 typedef struct ZdmRun
 {
 	const ZdmJob *job;			/* its state: the one in which it may go on */
@@ -32,14 +44,22 @@ typedef struct ZdmRun
 
 	/* waiting */
 	bool		told_waiting;	/* zdm.job.waiting_for says what it waits for */
-	const char *held_by;		/* what makes it work less, NULL when nothing
-								 * does; zdm.job.waiting_for says it, too */
+	ZdmSlowedBy slowed_by;		/* what makes it work less */
+	char	   *slowed_why;		/* that in words, as waiting_for has it; NULL:
+								 * nothing does */
 	bool		told_progress;	/* this start of the worker was not fruitless */
+
 	/* load */
 	bool		only_reads;		/* it writes no rows of the user */
 	ZdmController controller;
+	const ZdmSignal *fullest;	/* the signal nearest to its threshold; NULL:
+								 * none tells anything */
 	instr_time	load_seen;		/* when it was looked at */
 	double		wal_kb_per_second;	/* that it writes, smoothed */
+	ZdmReading	query;			/* what the throttle query has said */
+	instr_time	query_seen;		/* when; 0: not yet */
+	double		held_ms[ZDM_HOLDS_MAX]; /* by what, not yet in zdm.job_hold */
+	instr_time	held_noted;		/* when that was last written */
 
 	int			tries;			/* of the current step, in a row, without
 								 * success */

@@ -18,6 +18,7 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
+#include "throttle/waiters.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -128,6 +129,7 @@ commit(void)
 {
 	if (ActiveSnapshotSet())
 		PopActiveSnapshot();
+	zdm_waiters_look();
 	CommitTransactionCommand();
 	stop_cap();
 	zdm_identity_leave();

@@ -6,7 +6,7 @@
 
 #include "access/transam.h"
 #include "compat/compat.h"
-#include "core/settings.h"
+#include "throttle/settings.h"
 #include "throttle/signal.h"
 
 /* weight of the newest look in the number of those at work */

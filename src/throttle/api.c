@@ -1,16 +1,16 @@
 /*
  * api.c
- *	  SQL functions: the signals of load as they are now, and thresholds as
- *	  text.
+ *	  SQL functions: the signals of load as they are now.
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "throttle/load.h"
-#include "throttle/threshold.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 
 PG_FUNCTION_INFO_V1(zdm_list_signals);
 
@@ -25,8 +25,16 @@ static const char *const unit_names[] = {
 	[ZDM_SIGNAL_KB] = "kB",
 	[ZDM_SIGNAL_KB_PER_SECOND] = "kB/s",
 	[ZDM_SIGNAL_COUNT] = "",
-	[ZDM_SIGNAL_PERCENT] = "%"
+	[ZDM_SIGNAL_PERCENT] = "%",
+	[ZDM_SIGNAL_TEXT] = ""
 };
+
+/* Names of standbys, slots and processes: as in pg_stat_replication. */
+static bool
+may_read_details(void)
+{
+	return has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS);
+}
 
 static void
 put_signal(ReturnSetInfo *rsinfo, int i, const ZdmSignalContext *context)
@@ -48,8 +56,8 @@ put_signal(ReturnSetInfo *rsinfo, int i, const ZdmSignalContext *context)
 	values[OUT_UNIT] = CStringGetTextDatum(unit_names[signal->unit]);
 	values[OUT_VALUE_TEXT] = CStringGetTextDatum(zdm_signal_value(signal, reading.value));
 	values[OUT_THRESHOLD_TEXT] = CStringGetTextDatum(zdm_signal_value(signal, threshold));
-	nulls[OUT_DETAIL] = reading.detail == NULL;
-	if (reading.detail)
+	nulls[OUT_DETAIL] = reading.detail == NULL || !may_read_details();
+	if (!nulls[OUT_DETAIL])
 		values[OUT_DETAIL] = CStringGetTextDatum(reading.detail);
 	values[OUT_OF_WRITES] = BoolGetDatum(signal->of_writes);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
@@ -65,56 +73,4 @@ zdm_list_signals(PG_FUNCTION_ARGS)
 	for (int i = 0; i < zdm_nsignals; i++)
 		put_signal((ReturnSetInfo *) fcinfo->resultinfo, i, &context);
 	return (Datum) 0;
-}
-
-static char *
-names_of_signals(void)
-{
-	char	   *names = "";
-
-	for (int i = 0; i < zdm_nsignals; i++)
-		names = psprintf("%s%s%s", names, i > 0 ? ", " : "", zdm_signals[i]->name);
-	return names;
-}
-
-/* The place of the signal of that name; errors with INVALID_PARAMETER_VALUE. */
-int
-zdm_threshold_signal(const char *name)
-{
-	int			signal = zdm_signal_find(name);
-
-	if (signal < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown signal \"%s\"", name),
-				 errhint("Signals are: %s.", names_of_signals())));
-	return signal;
-}
-
-/*
- * A threshold as a user writes it, as in postgresql.conf, in the signal's unit;
- * 0 for "off".  Errors with INVALID_PARAMETER_VALUE.
- */
-double
-zdm_threshold_parse(int signal, const char *text)
-{
-	ZdmSignalUnit unit = zdm_signals[signal]->unit;
-	int			flags = unit == ZDM_SIGNAL_MS ? GUC_UNIT_MS :
-		unit == ZDM_SIGNAL_KB || unit == ZDM_SIGNAL_KB_PER_SECOND ? GUC_UNIT_KB : 0;
-	const char *hint = NULL;
-	int			value;
-
-	if (pg_strcasecmp(text, "off") == 0)
-		return 0;
-	if (!parse_int(text, &value, flags, &hint))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid threshold for signal \"%s\": \"%s\"", zdm_signals[signal]->name, text),
-				 hint ? errhint("%s", _(hint)) : errhint("Give a number, as for the setting, or 'off', or 'default'.")));
-	if (value <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the threshold of signal \"%s\" must be greater than 0, not %s", zdm_signals[signal]->name, text),
-				 errhint("'off' leaves the signal out, 'default' takes the setting.")));
-	return value;
 }

@@ -11,8 +11,8 @@
 
 #include "access/transam.h"
 #include "core/clock.h"
-#include "core/settings.h"
 #include "storage/procarray.h"
+#include "throttle/settings.h"
 #include "throttle/signal.h"
 
 static void

@@ -22,10 +22,14 @@ const ZdmSignal *const zdm_signals[] = {
 	&zdm_signal_wal_rate,
 	&zdm_signal_own_wal_rate,
 	&zdm_signal_checkpoint,
+	&zdm_signal_commit_latency,
+	&zdm_signal_lock_waiters,
 	&zdm_signal_active_backends,
 	&zdm_signal_horizon,
 	&zdm_signal_dead_rows,
-	&zdm_signal_vacuum
+	&zdm_signal_vacuum,
+	&zdm_signal_work_window,
+	&zdm_signal_query
 };
 const int	zdm_nsignals = lengthof(zdm_signals);
 
@@ -43,19 +47,13 @@ zdm_signal_find(const char *name)
 	return -1;
 }
 
-/* None of its own. */
-void
-zdm_thresholds_init(ZdmThresholds *own)
-{
-	for (int i = 0; i < ZDM_SIGNALS_MAX; i++)
-		own->value[i] = -1;
-}
-
 /* What counts for a job, which may have own ones; 0: the signal is off. */
 double
 zdm_signal_threshold(int signal, const ZdmThresholds *own)
 {
-	return own && own->value[signal] >= 0 ? own->value[signal] : *zdm_signals[signal]->setting;
+	if (own && own->value[signal] >= 0)
+		return own->value[signal];
+	return zdm_signals[signal]->setting ? *zdm_signals[signal]->setting : 1;
 }
 
 /* 0 when the signal is off or has nothing to tell. */
@@ -90,6 +88,8 @@ zdm_signal_value(const ZdmSignal *signal, double value)
 			return psprintf("%.*f", value < 10 && value != (int) value ? 1 : 0, value);
 		case ZDM_SIGNAL_PERCENT:
 			return psprintf("%.0f %%", value);
+		case ZDM_SIGNAL_TEXT:
+			return psprintf("%.2f", value);
 	}
 	return NULL;				/* keep the compiler quiet */
 }
@@ -130,7 +130,7 @@ zdm_load_reason(const ZdmLoad *load)
 	const char *who = load->reading.detail ? psprintf(" (%s)", load->reading.detail) : "";
 
 	if (load->reading.closed)
-		return psprintf("%s: %s; until it is (%s)", signal->words, load->reading.detail, signal->name);
+		return psprintf("%s: %s (%s)", signal->words, load->reading.detail, signal->name);
 	return psprintf("%s: %s%s, the threshold is %s; until %s (%s)", signal->words,
 					zdm_signal_value(signal, load->reading.value), who,
 					zdm_signal_value(signal, load->threshold), signal->release, signal->name);

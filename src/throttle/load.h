@@ -7,11 +7,15 @@
 
 #include "throttle/signal.h"
 
-/* thresholds of one job's own, in place of the settings: by place in zdm_signals; negative: none */
-#define ZDM_SIGNALS_MAX 16
+/*
+ * Thresholds of one job's own, in place of the settings: by place in zdm_signals;
+ * negative: none.  0: the signal is off.
+ */
+#define ZDM_SIGNALS_MAX 20
 typedef struct ZdmThresholds
 {
 	double		value[ZDM_SIGNALS_MAX];
+	char	   *text[ZDM_SIGNALS_MAX];	/* of a ZDM_SIGNAL_TEXT; NULL: none */
 } ZdmThresholds;
 
 /* a look at all of them */
@@ -25,6 +29,8 @@ typedef struct ZdmLoad
 
 extern int	zdm_signal_find(const char *name);
 extern void zdm_thresholds_init(ZdmThresholds *own);
+extern void zdm_thresholds_read(ZdmThresholds *own, Datum array);
+extern const char *zdm_thresholds_text(const ZdmThresholds *own, const ZdmSignal *signal);
 extern double zdm_signal_threshold(int signal, const ZdmThresholds *own);
 extern double zdm_signal_utilisation(const ZdmReading *reading, double threshold);
 extern char *zdm_signal_value(const ZdmSignal *signal, double value);

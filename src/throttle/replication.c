@@ -16,12 +16,12 @@
 
 #include "access/xlog.h"
 #include "compat/replication.h"
-#include "core/settings.h"
 #include "replication/slot.h"
 #include "replication/walsender_private.h"
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 #include "throttle/lag_clock.h"
+#include "throttle/settings.h"
 #include "throttle/signal.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
@@ -95,7 +95,8 @@ see_missing(List *missing, ZdmReading *reading)
 		since = GetCurrentTimestamp();
 	reading->closed = !TimestampDifferenceExceeds(since, GetCurrentTimestamp(), zdm_required_standby_timeout * 1000);
 	if (reading->closed)
-		reading->detail = psprintf("standby \"%s\" is not connected", (char *) linitial(missing));
+		reading->detail = psprintf("standby \"%s\" is not connected; until it is, or zdm.required_standby_timeout is over",
+								   (char *) linitial(missing));
 }
 
 typedef double (*Measure) (const Standby *standby);

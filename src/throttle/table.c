@@ -8,8 +8,8 @@
 #include "commands/progress.h"
 #include "compat/compat.h"
 #include "compat/statistics.h"
-#include "core/settings.h"
 #include "pgstat.h"
+#include "throttle/settings.h"
 #include "throttle/signal.h"
 
 /* tables below that have dead rows in no time */

@@ -6,6 +6,6 @@
 #define ZDM_THROTTLE_THRESHOLD_H
 
 extern int	zdm_threshold_signal(const char *name);
-extern double zdm_threshold_parse(int signal, const char *text);
+extern char *zdm_threshold_parse(int signal, const char *text);
 
 #endif							/* ZDM_THROTTLE_THRESHOLD_H */

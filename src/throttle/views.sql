@@ -11,11 +11,17 @@ SELECT s.signal,
        s.detail,
        s.of_writes,
        (SELECT pg_catalog.array_agg(j.name ORDER BY j.name) FROM zdm.job j
-         WHERE j.state = 'running' AND j.waiting_for LIKE '%(' || s.signal || ')'
+         WHERE j.state = 'running'
+           AND (j.waiting_for LIKE '%(' || s.signal || ')%'
+                OR (s.signal = 'order' AND j.waiting_for LIKE 'zdm.unthrottle_all()%'))
            AND zdm.may_see(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner)) AS holds
-  FROM zdm.list_signals() s;
+  FROM (SELECT * FROM zdm.list_signals()
+        UNION ALL
+        SELECT 'order', o.duty, NULL, NULL, '', o.duty::text, NULL,
+               pg_catalog.format('%s, by %s until %s', o.reason, o.ordered_by, o.ends_at::timestamptz(0)), false
+          FROM zdm.throttle_order o WHERE o.ends_at > pg_catalog.clock_timestamp()) s;
 GRANT SELECT ON zdm.throttle TO PUBLIC;
-COMMENT ON VIEW zdm.throttle IS 'Signals of load: how each is now, its threshold, and which jobs it holds.';
+COMMENT ON VIEW zdm.throttle IS 'Signals of load: how each is now, its threshold, and which jobs it holds; and the order of zdm.throttle_all(), whose value is the share of time that jobs may work.';
 COMMENT ON COLUMN zdm.throttle.signal IS 'Name, as in zdm.set_throttle';
 COMMENT ON COLUMN zdm.throttle.value IS 'As it is now; NULL when there is nothing to tell';
 COMMENT ON COLUMN zdm.throttle.threshold IS 'From which jobs are held, by the setting; NULL: off';
@@ -35,6 +41,6 @@ GRANT SELECT ON zdm.holds TO PUBLIC;
 COMMENT ON VIEW zdm.holds IS 'For how long each signal of load has held each job.';
 COMMENT ON COLUMN zdm.holds.job_id IS 'Id of the job';
 COMMENT ON COLUMN zdm.holds.name IS 'Name of the job';
-COMMENT ON COLUMN zdm.holds.signal IS 'Name of the signal, as in zdm.throttle';
-COMMENT ON COLUMN zdm.holds.seconds IS 'Seconds for which it has held the job';
+COMMENT ON COLUMN zdm.holds.signal IS 'Name of the signal, as in zdm.throttle; processor: clients wanted it; order: zdm.throttle_all()';
+COMMENT ON COLUMN zdm.holds.seconds IS 'Seconds for which the job has done nothing because of it';
 COMMENT ON COLUMN zdm.holds.last_at IS 'When that was last counted';

@@ -12,9 +12,9 @@
 #include "access/xlog.h"
 #include "access/xlog_internal.h"
 #include "core/clock.h"
-#include "core/settings.h"
 #include "postmaster/bgwriter.h"
 #include "pgstat.h"
+#include "throttle/settings.h"
 #include "throttle/signal.h"
 #include "utils/timestamp.h"
 

@@ -17,10 +17,15 @@
 #include "core/clock.h"
 #include "core/settings.h"
 #include "postmaster/walwriter.h"
+#include "throttle/settings.h"
+#include "throttle/signal.h"
 #include "throttle/wal_flush.h"
 
 /* after a commit of another process, others are taken to go on for so long */
 #define OTHERS_MS 10.0
+
+/* so long the time that the last flush took says something */
+#define FLUSH_VALID_MS 2000.0
 
 /* flushing takes at most one part in so many of the time */
 #define FLUSH_TIME_DIVISOR 3
@@ -90,3 +95,25 @@ zdm_wal_flush_before_commit(void)
 	if (zdm_wal_flush_after > 0)
 		flush_beyond(zdm_wal_flush_after * (uint64) 1024 / 2);
 }
+
+/*
+ * What a commit waits for is a flush of WAL: the last one of this process, as
+ * long as it is recent.  Without one nothing is known, so that a job which was
+ * held for it tries again.
+ */
+static void
+read_commit_latency(const ZdmSignalContext *context, ZdmReading *reading)
+{
+	reading->unknown = flush_ms == 0 || zdm_ms_since(flush_end) > FLUSH_VALID_MS;
+	reading->value = flush_ms;
+}
+
+const ZdmSignal zdm_signal_commit_latency = {
+	.name = "commit_latency",
+	.words = "a flush of WAL took",
+	.release = "one is faster; the job tries every 2 s",
+	.unit = ZDM_SIGNAL_MS,
+	.setting = &zdm_max_commit_latency,
+	.of_writes = true,
+	.read = read_commit_latency
+};
