@@ -212,12 +212,24 @@ CALL zdm.wait_for_migration('untriggered', timeout => '60 s');
 ALTER TABLE untriggered DISABLE TRIGGER ALL;
 SELECT trigger_off($$ SELECT zdm.revert('untriggered') $$);
 SELECT trigger_off($$ SELECT zdm.abort('untriggered') $$);
+UPDATE untriggered SET new = 2;
 CALL each_trigger('ALTER TABLE untriggered ENABLE ALWAYS TRIGGER %I');
+SELECT trigger_off($$ SELECT zdm.revert('untriggered') $$);
+UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+CALL await($$ SELECT verify_error IS NOT NULL FROM zdm.migration WHERE name = 'untriggered' $$);
+SELECT trigger_off($$ SELECT zdm.revert('untriggered') $$);
+-- mended, by writing what is there once more
+UPDATE untriggered SET new = 1;
+UPDATE untriggered SET new = 2;
+UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+CALL await($$ SELECT triggers_gate() IS NULL $$);
 SELECT zdm.revert('untriggered');
 CALL zdm.wait_for_migration('untriggered', timeout => '60 s');
 CALL each_trigger('DROP TRIGGER %I ON untriggered');
 SELECT triggers_gate();
+SET client_min_messages = error;  -- a warning with the number of the trigger
 SELECT zdm.abort('untriggered');
+SET client_min_messages = warning;
 CALL zdm.wait_for_migration('untriggered', 'aborted', '60 s');
 SELECT * FROM untriggered;
 
@@ -229,13 +241,29 @@ INSERT INTO unshaped VALUES (1, 1);
 SELECT zdm.rename_column('unshaped', 'old', 'new', 'team a', CURRENT_DATE + 30, name => 'unshaped');
 CALL zdm.wait_for_migration('unshaped', timeout => '60 s');
 ALTER TABLE unshaped DROP COLUMN new;
-SELECT gate, regexp_replace(reason, '~zdm_sync_\d+', '~zdm_sync_N') AS reason FROM zdm.gates('unshaped') WHERE NOT open AND gate IN ('constraints', 'rights', 'triggers');
+SELECT gate, regexp_replace(reason, '~zdm_sync_\d+', '~zdm_sync_N') AS reason FROM zdm.gates('unshaped') WHERE NOT open AND gate IN ('columns', 'constraints', 'rights', 'triggers');
 SELECT zdm.abort('unshaped');
 CALL zdm.wait_for_migration('unshaped', 'aborted', '60 s');
 INSERT INTO unshaped VALUES (2, 2);
 \d unshaped
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'unshaped'::regclass AND NOT tgisinternal;
 
+--
+-- a column is given another type, the table is dropped
+--
+CREATE TABLE retyped (id int PRIMARY KEY, old int);
+INSERT INTO retyped VALUES (1, 1);
+SELECT zdm.rename_column('retyped', 'old', 'new', 'team a', CURRENT_DATE + 30, name => 'retyped');
+CALL zdm.wait_for_migration('retyped', timeout => '60 s');
+SELECT gate, reason FROM zdm.gates('retyped') WHERE gate = 'columns';
+ALTER TABLE retyped ALTER COLUMN new TYPE bigint;
+SELECT gate, reason FROM zdm.gates('retyped') WHERE gate = 'columns';
+ALTER TABLE retyped ALTER COLUMN new TYPE int, ALTER COLUMN old TYPE bigint;
+SELECT gate, reason FROM zdm.gates('retyped') WHERE gate = 'columns';
+DROP TABLE retyped;
+SELECT gate, reason FROM zdm.gates('retyped') WHERE gate = 'columns';
+SELECT zdm.abort('retyped');
+CALL zdm.wait_for_migration('retyped', 'aborted', '60 s');
 
 --
 -- debt

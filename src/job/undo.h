@@ -7,6 +7,6 @@
 
 #include "job/job.h"
 
-extern void zdm_job_undo(int64 job_id, const char *reason);
+extern void zdm_job_undo(int64 job_id, Oid role, const char *reason);
 
 #endif							/* ZDM_JOB_UNDO_H */

@@ -101,6 +101,24 @@ gate_backfill(const ZdmMigration *migration)
 			   " ORDER BY s.step LIMIT 1");
 }
 
+/* What the mapping is about is there, and of the types that it was made for. */
+static char *
+gate_columns(const ZdmMigration *migration)
+{
+	if (migration->state > ZDM_MIGRATION_READY)
+		return NULL;
+	return ask(migration,
+			   "SELECT CASE WHEN c.oid IS NULL THEN format('table %I.%I does not exist any more', m.target_schema, m.target_name)"
+			   " WHEN t.is_now IS NULL THEN format('column %I does not exist any more', t.name)"
+			   " ELSE format('column %I is of type %s now, and was %s when the migration began: zdm.abort() takes all back',"
+			   "  t.name, t.is_now, t.was) END"
+			   " FROM zdm.migration m LEFT JOIN pg_class c ON c.oid = m.target LEFT JOIN zdm.mapping p USING (migration_id)"
+			   " LEFT JOIN LATERAL ROWS FROM (unnest(ARRAY[m.column_name, p.new_column]), unnest(p.column_types),"
+			   "  unnest(" ZDM_COLUMN_TYPES_SQL ")) WITH ORDINALITY AS t (name, was, is_now, n) ON true"
+			   " WHERE migration_id = $1 AND m.target <> 0"
+			   " AND (c.oid IS NULL OR (p.column_types IS NOT NULL AND t.was IS DISTINCT FROM t.is_now)) ORDER BY t.n LIMIT 1");
+}
+
 /* By the catalogs as they are now: somebody may have changed them since. */
 static char *
 gate_constraints(const ZdmMigration *migration)
@@ -177,16 +195,13 @@ gate_rights(const ZdmMigration *migration)
 			   " zdm.sync_missing_rights(m.target, p.mapping_id) r WHERE migration_id = $1 LIMIT 1");
 }
 
-/*
- * Why the trigger that keeps both columns of a migration in step does not fire
- * for every writer, in the current memory context; NULL when it does, or is not
- * to be there.  What was written meanwhile is in one of the columns only.
- */
-char *
-zdm_gates_trigger_is_off(const ZdmMigration *migration)
+/* while it is what keeps the other column right */
+#define TRIGGER_HAS_TO_FIRE "(m.stage = 'ready' OR (p.mode = 'sync' AND p.reverse IS NOT NULL))"
+
+/* Is it gone, or does it not fire for every writer? */
+static char *
+trigger_is_off(const ZdmMigration *migration)
 {
-	if (migration->state != ZDM_MIGRATION_READY && migration->state != ZDM_MIGRATION_RETIRED)
-		return NULL;
 	return ask(migration,
 			   "SELECT CASE WHEN t.oid IS NULL THEN format('trigger %I does not exist any more', n.name)"
 			   " ELSE format('trigger %I is not ENABLE ALWAYS any more', n.name) END"
@@ -194,7 +209,7 @@ zdm_gates_trigger_is_off(const ZdmMigration *migration)
 			   " CROSS JOIN LATERAL (SELECT '~zdm_sync_' || p.mapping_id AS name) n"
 			   " LEFT JOIN pg_trigger t ON t.tgrelid = m.target AND t.tgname = n.name"
 			   " WHERE migration_id = $1 AND t.tgenabled IS DISTINCT FROM 'A'"
-			   " AND (m.stage = 'ready' OR (p.mode = 'sync' AND p.reverse IS NOT NULL)) LIMIT 1");
+			   " AND " TRIGGER_HAS_TO_FIRE " LIMIT 1");
 }
 
 /* Has somebody else had a hand in the trigger since the rows were compared? */
@@ -205,8 +220,24 @@ trigger_was_changed(const ZdmMigration *migration)
 			   "SELECT format('trigger %I was altered by somebody after the rows were last verified, which they are again within the hour',"
 			   "  '~zdm_sync_' || v.mapping_id)"
 			   " FROM (SELECT p.mapping_id, p.trigger_made, m.verified_trigger, " ZDM_TRIGGER_VERSION_SQL " AS version"
-			   "  FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) WHERE migration_id = $1 AND m.stage = 'ready') v"
+			   "  FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) WHERE migration_id = $1 AND " TRIGGER_HAS_TO_FIRE ") v"
 			   " WHERE v.version IS DISTINCT FROM v.trigger_made AND v.version IS DISTINCT FROM v.verified_trigger LIMIT 1");
+}
+
+/*
+ * Why it is not known that both columns of a migration have been kept in step
+ * by its trigger, in the current memory context; NULL when they have, or need
+ * not be.  What was written meanwhile is in one of the columns only.
+ */
+char *
+zdm_gates_trigger_doubt(const ZdmMigration *migration)
+{
+	char	   *reason;
+
+	if (migration->state != ZDM_MIGRATION_READY && migration->state != ZDM_MIGRATION_RETIRED)
+		return NULL;
+	reason = trigger_is_off(migration);
+	return reason ? reason : trigger_was_changed(migration);
 }
 
 /*
@@ -216,12 +247,8 @@ trigger_was_changed(const ZdmMigration *migration)
 static char *
 gate_triggers(const ZdmMigration *migration)
 {
-	char	   *reason = NULL;
+	char	   *reason = zdm_gates_trigger_doubt(migration);
 
-	if (migration->state == ZDM_MIGRATION_READY)
-		reason = zdm_gates_trigger_is_off(migration);
-	if (reason == NULL)
-		reason = trigger_was_changed(migration);
 	return reason ? reason : ask(migration,
 								 "SELECT format('trigger %s fires after the one that keeps both columns in step', l)"
 								 " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
@@ -303,6 +330,7 @@ typedef struct GateKind
 static const GateKind kinds[] = {
 	{"steps", gate_steps},
 	{"backfill", gate_backfill},
+	{"columns", gate_columns},
 	{"constraints", gate_constraints},
 	{"verification", gate_verification},
 	{"sync", gate_sync},

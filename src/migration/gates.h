@@ -14,6 +14,6 @@ typedef struct ZdmGate
 } ZdmGate;
 
 extern List *zdm_gates_of(const ZdmMigration *migration);
-extern char *zdm_gates_trigger_is_off(const ZdmMigration *migration);
+extern char *zdm_gates_trigger_doubt(const ZdmMigration *migration);
 
 #endif							/* ZDM_MIGRATION_GATES_H */

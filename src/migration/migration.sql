@@ -86,7 +86,8 @@ CREATE TABLE zdm.mapping (
     reverse         text,
     winner          text NOT NULL CHECK (winner IN ('old', 'new')),
     on_error        text NOT NULL CHECK (on_error IN ('fail', 'null')),
-    trigger_made    text
+    trigger_made    text,
+    column_types    text[]
 );
 CREATE INDEX mapping_migration ON zdm.mapping (migration_id);
 
@@ -333,6 +334,7 @@ COMMENT ON COLUMN zdm.mapping.reverse IS 'Expression for the old column, NULL fo
 COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement changes both';
 COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
 COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Version of the trigger as zdm has made it';
+COMMENT ON COLUMN zdm.mapping.column_types IS 'Types of the old and the new column as zdm has found or made them';
 COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
 COMMENT ON COLUMN zdm.invariant.invariant_id IS 'Id';
 COMMENT ON COLUMN zdm.invariant.migration_id IS 'Id of the migration';

@@ -10,6 +10,7 @@
 
 #include "catalog/pg_type.h"
 #include "core/args.h"
+#include "core/identity.h"
 #include "fmgr.h"
 #include "job/interrupt.h"
 #include "job/queue.h"
@@ -83,6 +84,21 @@ current_job(const ZdmMigration *migration)
 	return migration->current_job != 0 ? zdm_job_lock(migration->current_job, true) : NULL;
 }
 
+/*
+ * The table may belong to somebody else than when the migration began: whoever
+ * may speak for that one, and orders something, has it go on as such.
+ */
+static void
+accept_owner(ZdmMigration *migration)
+{
+	Oid			owner = OidIsValid(migration->target) ? zdm_relation_owner(migration->target) : InvalidOid;
+
+	if (!OidIsValid(owner) || owner == migration->runs_as_id)
+		return;
+	zdm_require_owner_rights(owner, psprintf("table \"%s.%s\"", migration->target_schema, migration->target_name));
+	zdm_migration_adopt(migration);
+}
+
 /* ---------- start ---------- */
 
 /* zdm.start(name text) */
@@ -92,6 +108,7 @@ zdm_start(PG_FUNCTION_ARGS)
 	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.start()");
 
 	require_local(migration);
+	accept_owner(migration);
 	if (migration->state == ZDM_MIGRATION_ABORTED)
 		refuse(migration, "started", psprintf("Use zdm.retry(%s) to do it all again.", quoted(migration)));
 	if (migration->state != ZDM_MIGRATION_PLANNED)
@@ -165,6 +182,7 @@ zdm_contract(PG_FUNCTION_ARGS)
 	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.contract()");
 
 	require_local(migration);
+	accept_owner(migration);
 	switch (migration->state)
 	{
 		case ZDM_MIGRATION_PLANNED:
@@ -245,7 +263,7 @@ undo_retire(ZdmMigration *migration, ZdmMigrationState to, const char *why)
 {
 	zdm_migration_transition(migration, to, migration->retire_job, why);
 	cancel_purge(migration, why);
-	zdm_job_undo(migration->retire_job, why);
+	zdm_job_undo(migration->retire_job, migration->runs_as_id, why);
 }
 
 /* What there is instead of bringing the old shape back. */
@@ -263,14 +281,14 @@ instead_of_revert(const ZdmMigration *migration)
 static void
 require_trigger(const ZdmMigration *migration, const char *what)
 {
-	const char *off = migration->state == ZDM_MIGRATION_RETIRED ? zdm_gates_trigger_is_off(migration) : NULL;
+	const char *doubt = migration->state == ZDM_MIGRATION_RETIRED ? zdm_gates_trigger_doubt(migration) : NULL;
 
-	if (off)
+	if (doubt)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("migration \"%s\" cannot be %s: %s", migration->name, what, off),
-				 errdetail("What was written since is in the new column only."),
-				 errhint("Make the trigger ENABLE ALWAYS, mend the old column of rows that were written meanwhile, and try again;"
+				 errmsg("migration \"%s\" cannot be %s: %s", migration->name, what, doubt),
+				 errdetail("What was written meanwhile may be in the new column only."),
+				 errhint("Make the trigger ENABLE ALWAYS, mend the old column of rows that were written meanwhile, and try again when the rows have been verified;"
 						 " or go on with zdm.contract(%s, '0').", quoted(migration))));
 }
 
@@ -281,6 +299,7 @@ zdm_revert(PG_FUNCTION_ARGS)
 	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.revert()");
 
 	require_local(migration);
+	accept_owner(migration);
 	switch (migration->state)
 	{
 		case ZDM_MIGRATION_RETIRING:
@@ -302,6 +321,18 @@ zdm_revert(PG_FUNCTION_ARGS)
 			break;
 	}
 	PG_RETURN_VOID();
+}
+
+/* What goes with the new column stays nowhere else. */
+static void
+warn_of_trigger(const ZdmMigration *migration)
+{
+	const char *doubt = zdm_gates_trigger_doubt(migration);
+
+	if (doubt)
+		ereport(WARNING,
+				(errmsg("what was written in the new column only is lost: %s", doubt),
+				 errhint("Before the commit, ROLLBACK keeps it; zdm.inconsistent_rows lists what a verification has found.")));
 }
 
 static bool
@@ -328,14 +359,17 @@ zdm_abort(PG_FUNCTION_ARGS)
 	const char *why = by_caller("aborted");
 
 	require_local(migration);
+	accept_owner(migration);
 	switch (migration->state)
 	{
 		case ZDM_MIGRATION_PLANNED:
 			zdm_migration_transition(migration, ZDM_MIGRATION_ABORTED, 0, why);
 			break;
+		case ZDM_MIGRATION_READY:
+			warn_of_trigger(migration);
+			/* FALLTHROUGH */
 		case ZDM_MIGRATION_EXPAND:
 		case ZDM_MIGRATION_MIGRATE:
-		case ZDM_MIGRATION_READY:
 			zdm_migration_transition(migration, ZDM_MIGRATION_ABORTING, migration->main_job, why);
 			zdm_stage_undo_main(migration, why);
 			break;
@@ -384,7 +418,7 @@ retry_job(ZdmMigration *migration, ZdmJob *job)
 			break;
 		case ZDM_JOB_CANCELLED:
 			zdm_migration_set_error(migration, NULL);
-			zdm_job_undo(job->id, by_caller("retried"));
+			zdm_job_undo(job->id, migration->runs_as_id, by_caller("retried"));
 			break;
 		case ZDM_JOB_PAUSED:
 			refuse(migration, "retried", psprintf("It is paused: use zdm.resume_migration(%s).", quoted(migration)));
@@ -403,6 +437,7 @@ zdm_retry(PG_FUNCTION_ARGS)
 	ZdmJob	   *job = current_job(migration);
 
 	require_local(migration);
+	accept_owner(migration);
 	if (migration->state == ZDM_MIGRATION_ABORTED)
 		zdm_stage_start_main(migration, by_caller("retried"));
 	else if (migration->state == ZDM_MIGRATION_DONE)

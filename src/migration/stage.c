@@ -150,7 +150,7 @@ zdm_stage_undo_main(ZdmMigration *migration, const char *why)
 		return;
 	}
 	set_current_job(migration, job->id);
-	zdm_job_undo(job->id, why);
+	zdm_job_undo(job->id, migration->runs_as_id, why);
 }
 
 /* ---------- what comes of the jobs ---------- */

@@ -458,7 +458,8 @@ CREATE TABLE zdm.mapping (
     reverse         text,
     winner          text NOT NULL CHECK (winner IN ('old', 'new')),
     on_error        text NOT NULL CHECK (on_error IN ('fail', 'null')),
-    trigger_made    text
+    trigger_made    text,
+    column_types    text[]
 );
 
 CREATE INDEX mapping_migration ON zdm.mapping (migration_id);
@@ -827,6 +828,7 @@ COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement change
 
 COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
 COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Version of the trigger as zdm has made it';
+COMMENT ON COLUMN zdm.mapping.column_types IS 'Types of the old and the new column as zdm has found or made them';
 
 COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
 

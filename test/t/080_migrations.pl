@@ -194,6 +194,35 @@ reaches('kept', 'done');
 is(sql($node, q{SELECT tableowner FROM pg_tables WHERE tablename = 'of_keeper'}), 'keeper', 'steps run as the owner of the table');
 is(sql($node, q{SELECT count(*) FROM item WHERE new = old}), 1000, 'a backfill as a step');
 
+# ---- the table gets another owner: whoever may speak for that one orders, and the work is done as that one ----
+
+sql($node, q{
+	DROP TABLE item;
+	CREATE ROLE former NOLOGIN;
+	CREATE ROLE latter NOLOGIN;
+	GRANT CREATE ON SCHEMA public TO former, latter;
+	GRANT USAGE ON SCHEMA zdm TO former, latter;
+	GRANT EXECUTE ON FUNCTION zdm.abort(text) TO former;
+	CREATE TABLE item (id int PRIMARY KEY, old text NOT NULL UNIQUE);
+	INSERT INTO item SELECT i, 'v' || i FROM generate_series(1, 1000) i;
+	ALTER TABLE item OWNER TO former;
+});
+$before = schema_of();
+sql($node, q{SELECT zdm.rename_column('item', 'old', 'new', 'team', CURRENT_DATE + 30, name => 'owned')});
+reaches('owned', 'contract', 'ready');
+sql($node, q{ALTER TABLE item OWNER TO latter});
+is(sqlstate($node, q{SET ROLE former; SELECT zdm.abort('owned')}), '42501', 'owner: the former one may not have things done as the latter');
+sql($node, q{SELECT zdm.contract('owned')});
+reaches('owned', 'contract', 'retired');
+is(sql($node, q{SELECT runs_as FROM zdm.migrations WHERE name = 'owned'}), 'latter', 'owner: the migration goes on as the latter');
+sql($node, q{ALTER TABLE item OWNER TO former; SELECT zdm.revert('owned')});
+reaches('owned', 'contract', 'ready');
+sql($node, q{ALTER TABLE item OWNER TO latter; SELECT zdm.abort('owned')});
+reaches('owned', 'aborted');
+sql($node, q{ALTER TABLE item OWNER TO former});
+is(schema_of(), $before, 'owner: all is taken back as whoever it belongs to');
+sql($node, q{DROP TABLE item});
+
 # ---- what the trigger has met is not known after a start: the rows are verified again, at once ----
 
 sql($node, 'CREATE TABLE person (id int PRIMARY KEY, mail text); INSERT INTO person VALUES (1, $$a$$)');
