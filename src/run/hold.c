@@ -131,7 +131,8 @@ look(ZdmRun *run, bool is_held, ZdmLoad *load)
 
 	zdm_load_look(&context, own, run->only_reads, load);
 	zdm_controller_step(&run->controller, load->utilisation, zdm_ms_since(run->load_seen));
-	run->fullest = load->signal;
+	if (load->utilisation >= ZDM_CONTROLLER_FALL_FROM)
+		run->slowing = load->signal;
 	INSTR_TIME_SET_CURRENT(run->load_seen);
 	MemoryContextSwitchTo(old);
 }
@@ -183,10 +184,10 @@ note_held(ZdmRun *run)
 void
 zdm_hold_count(ZdmRun *run, ZdmSlowedBy by, double ms)
 {
-	if (by == ZDM_SLOWED_NOT || ms <= 0 || (by == ZDM_SLOWED_LOAD && run->fullest == NULL))
+	if (by == ZDM_SLOWED_NOT || ms <= 0 || (by == ZDM_SLOWED_LOAD && run->slowing == NULL))
 		return;
 	run->held_ms[by == ZDM_SLOWED_PROCESSOR ? ZDM_SIGNALS_MAX :
-				 by == ZDM_SLOWED_ORDER ? ZDM_SIGNALS_MAX + 1 : zdm_signal_find(run->fullest->name)] += ms;
+				 by == ZDM_SLOWED_ORDER ? ZDM_SIGNALS_MAX + 1 : zdm_signal_find(run->slowing->name)] += ms;
 	if (zdm_ms_since(run->held_noted) >= NOTE_MS)
 		note_held(run);
 }
@@ -204,12 +205,22 @@ count_held(ZdmRun *run, const ZdmSignal *signal, instr_time *from)
 }
 
 /* Who holds the horizon is asked for only now: it takes a query. */
-static char *
+static const char *
 reason(ZdmRun *run, ZdmLoad *load)
 {
 	if (load->signal == &zdm_signal_horizon)
 		load->reading.detail = unconstify(char *, zdm_run_horizon_holder(run));
 	return zdm_load_reason(load);
+}
+
+/* Is what holds the job another thing than was said, in detail if not by its signal? */
+static bool
+is_news(const ZdmLoad *load, const ZdmSignal *signal, const char *detail)
+{
+	if (load->signal != signal)
+		return true;
+	return load->reading.detail && detail ? strcmp(load->reading.detail, detail) != 0 :
+		load->reading.detail != detail;
 }
 
 /*
@@ -220,6 +231,7 @@ bool
 zdm_hold_for_load(ZdmRun *run)
 {
 	const ZdmSignal *signal = NULL;
+	char	   *detail = NULL;	/* as was said */
 	instr_time	from;
 	ZdmLoad		load;
 	bool		go_on = true;
@@ -228,11 +240,14 @@ zdm_hold_for_load(ZdmRun *run)
 	while (run->controller.held && go_on)
 	{
 		/* between the two thresholds it is still the one that held it */
-		if (load.signal && load.signal != signal && load.utilisation >= 1)
+		if (load.signal && load.utilisation >= 1 && is_news(&load, signal, detail))
 		{
 			if (signal)
 				count_held(run, signal, &from);
 			signal = load.signal;
+			if (detail)
+				pfree(detail);
+			detail = load.reading.detail ? MemoryContextStrdup(run->run_mcxt, load.reading.detail) : NULL;
 			INSTR_TIME_SET_CURRENT(from);
 			zdm_say_waiting(run, reason(run, &load));
 		}

@@ -150,7 +150,7 @@ describe_slowed(ZdmRun *run, ZdmSlowedBy by)
 		case ZDM_SLOWED_ORDER:
 			return "zdm.unthrottle_all(): all jobs are slowed by zdm.throttle_all()";
 		case ZDM_SLOWED_LOAD:
-			return run->fullest ? psprintf("%s, near the threshold (%s)", run->fullest->words, run->fullest->name) : NULL;
+			return run->slowing ? psprintf("%s: near its threshold, or was lately (%s)", run->slowing->words, run->slowing->name) : NULL;
 		case ZDM_SLOWED_NOT:
 			break;
 	}

@@ -52,8 +52,8 @@ typedef struct ZdmRun
 	/* load */
 	bool		only_reads;		/* it writes no rows of the user */
 	ZdmController controller;
-	const ZdmSignal *fullest;	/* the signal nearest to its threshold; NULL:
-								 * none tells anything */
+	const ZdmSignal *slowing;	/* the signal that has made it work less last;
+								 * NULL: none has */
 	instr_time	load_seen;		/* when it was looked at */
 	double		wal_kb_per_second;	/* that it writes, smoothed */
 	ZdmReading	query;			/* what the throttle query has said */

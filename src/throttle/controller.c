@@ -16,7 +16,6 @@
 #include "throttle/controller.h"
 
 #define RESUME 0.8
-#define FALL_FROM 0.9
 #define RISE_BELOW 0.7
 
 /* in a second: falls to this part, rises by that much */
@@ -43,7 +42,7 @@ zdm_controller_step(ZdmController *controller, double utilisation, double elapse
 	else if (utilisation < RESUME)
 		controller->held = false;
 
-	if (utilisation >= FALL_FROM)
+	if (utilisation >= ZDM_CONTROLLER_FALL_FROM)
 		controller->duty *= pow(FALL_FACTOR, seconds);
 	else if (utilisation < RISE_BELOW)
 		controller->duty += RISE_STEP * seconds;

@@ -5,6 +5,9 @@
 #ifndef ZDM_THROTTLE_CONTROLLER_H
 #define ZDM_THROTTLE_CONTROLLER_H
 
+/* utilisation from which duty falls */
+#define ZDM_CONTROLLER_FALL_FROM 0.9
+
 typedef struct ZdmController
 {
 	bool		held;			/* at or above the threshold, until it is well

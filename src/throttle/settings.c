@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "throttle/settings.h"
 #include "throttle/window.h"
 #include "utils/guc.h"

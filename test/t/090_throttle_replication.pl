@@ -33,7 +33,7 @@ sql($standby, 'SELECT pg_wal_replay_resume()');
 goes_on($primary, $job, 'replay_lag');
 set_zdm($primary, 'max_replay_lag', 0);
 
-set_zdm($primary, 'max_replay_bytes', '64kB');
+set_zdm($primary, 'max_replay_bytes', '1MB');
 sql($standby, 'SELECT pg_wal_replay_pause()');
 is_held_by($primary, $job, 'replay_bytes', 'standby "one"');
 sql($standby, 'SELECT pg_wal_replay_resume()');
@@ -83,7 +83,7 @@ is(sqlstate($primary, "SELECT zdm.set_throttle($job, signal => 'replay_bits', th
 is(sqlstate($primary, "SELECT zdm.set_throttle($job, signal => 'replay_bytes', threshold => '-1')"), '22023', 'a threshold below 0');
 is(sqlstate($primary, "SELECT zdm.set_throttle($job, signal => 'replay_bytes', threshold => '1 mile')"), '22023', 'a threshold with another unit');
 is(sqlstate($primary, "SELECT zdm.set_throttle($job, signal => 'replay_bytes')"), '22004', 'no threshold');
-sql($primary, "SELECT zdm.set_throttle($job, signal => 'replay_bytes', threshold => '64kB')");
+sql($primary, "SELECT zdm.set_throttle($job, signal => 'replay_bytes', threshold => '1MB')");
 sql($standby, 'SELECT pg_wal_replay_pause()');
 is_held_by($primary, $job, 'replay_bytes', 'standby "one"');
 sql($primary, "SELECT zdm.set_throttle($job, signal => 'replay_bytes', threshold => 'default')");

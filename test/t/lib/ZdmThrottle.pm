@@ -54,7 +54,7 @@ sub goes_on
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	my $rows = job($node, $job, 'rows_done');
 
-	ok(wait_for_rows($node, $job, $rows + 200), "$signal: over, the job goes on");
+	ok(wait_for_rows($node, $job, $rows + 100), "$signal: over, the job goes on");
 	ok(poll($node, "SELECT waiting_for IS NULL FROM zdm.jobs WHERE job_id = $job"), "$signal: and waits for nothing");
 	cmp_ok(sql($node, "SELECT coalesce(sum(seconds), 0) FROM zdm.holds WHERE job_id = $job AND signal = '$signal'"), '>', 0,
 		"$signal: the time is counted");
