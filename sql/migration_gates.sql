@@ -124,6 +124,23 @@ SELECT phase, status, regexp_replace(waiting_for, 'at .*: ', 'at T: ') AS waitin
 SELECT zdm.unfreeze(:freeze);
 SELECT zdm.unfreeze(:freeze);
 CALL zdm.wait_for_migration('frozen', timeout => '60 s');
+-- the hold ends in a freeze: nothing is dropped, and there is a way back
+SELECT zdm.contract('frozen');
+CALL await($$ SELECT stage = 'retired' FROM zdm.migrations WHERE name = 'frozen' $$);
+SELECT zdm.freeze(now(), now() + interval '1 hour', 'end of the quarter') AS freeze \gset
+SELECT zdm.set_migration('frozen', hold => '0');
+CALL await($$ SELECT waiting_for LIKE '%freeze%' FROM zdm.migrations WHERE name = 'frozen' $$);
+SELECT phase, stage, status, regexp_replace(waiting_for, 'at .*: ', 'at T: ') AS waiting_for FROM zdm.migrations WHERE name = 'frozen';
+-- a hold that is made longer then counts
+SELECT zdm.set_migration('frozen', hold => '1 day');
+SELECT zdm.unfreeze(:freeze);
+CALL await($$ SELECT waiting_for LIKE '%hold%' FROM zdm.jobs WHERE name = 'frozen (purge)' $$);
+SELECT zdm.pause_migration('frozen');
+SELECT zdm.resume_migration('frozen');
+CALL await($$ SELECT state = 'queued' FROM zdm.jobs WHERE name = 'frozen (purge)' $$);
+SELECT phase, stage, status, waiting_for = 'the end of the hold at ' || (retired_at + hold)::timestamptz(0) AS waits FROM zdm.migrations WHERE name = 'frozen';
+SELECT zdm.revert('frozen');
+CALL await($$ SELECT stage = 'ready' FROM zdm.migrations WHERE name = 'frozen' $$);
 SELECT zdm.abort('frozen');
 CALL zdm.wait_for_migration('frozen', 'aborted', '60 s');
 -- one that is to come stops nobody
