@@ -79,21 +79,20 @@ zdm_side_stop_trigger(const ZdmMigration *migration)
 				"the migration makes the trigger anew itself, with what is set now, or drops it");
 }
 
-/* Errors with OBJECT_NOT_IN_PREREQUISITE_STATE when one of these, which is queued again, was ended so. */
+/*
+ * Errors with OBJECT_NOT_IN_PREREQUISITE_STATE when one of these that was ended
+ * is to begin anew: the trigger may be another one by now.
+ */
 void
-zdm_side_require_trigger(const ZdmMigration *migration, int64 job_id)
+zdm_side_require_trigger(int64 job_id)
 {
 	int			count;
 
-	(void) zdm_catalog_ids("SELECT e.event_id FROM zdm.event e JOIN zdm.job j ON j.migration_id = e.migration_id"
-						   " WHERE j.job_id = $1 AND e.job_id IS NULL AND e.at >= j.created_at"
-						   " AND e.event IN ('contract (retiring)', 'contract (purging)', 'reverting', 'aborting', 'done', 'aborted')"
-						   " LIMIT 1", job_id, &count);
+	(void) zdm_catalog_ids("SELECT event_id FROM zdm.event WHERE job_id = $1 AND event = 'cancelled' LIMIT 1",
+						   job_id, &count);
 	if (count > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("job " INT64_FORMAT " would make the trigger of migration \"%s\" as it was", job_id, migration->name),
-				 errdetail("The migration is in phase %s, and what was set counts there already.",
-						   zdm_migration_describe(migration)),
+				 errmsg("job " INT64_FORMAT " was cancelled, and would make a trigger as it was then", job_id),
 				 errhint("zdm.set_mapping_on_error() changes the trigger as it is now.")));
 }

@@ -288,15 +288,25 @@ purge_changed(ZdmMigration *migration, ZdmJobState state)
 	}
 }
 
-/* A job of kind "recipe" has changed; its row is locked. */
+/*
+ * A job of kind "recipe" has changed; its row is locked.  For one that is not a
+ * stage's, the migration's row is not: whoever has that may want the job's.
+ */
 static void
 job_changed(int64 job_id, ZdmJobState state, const ZdmError *error)
 {
 	ZdmMigration *migration = zdm_migration_of_job(job_id);
 	bool		left;
 
-	if (migration == NULL || (migration = zdm_migration_lock(migration->id)) == NULL)
+	if (migration == NULL)
 		return;
+	if (job_id != migration->main_job && job_id != migration->retire_job && job_id != migration->purge_job)
+	{
+		if (state == ZDM_JOB_QUEUED)
+			zdm_side_require_trigger(job_id);
+		return;
+	}
+	migration = zdm_migration_lock(migration->id);
 	left = zdm_job_load(job_id, false)->cleanup;
 	if (job_id == migration->main_job)
 		main_changed(migration, state, left, error);
@@ -304,8 +314,6 @@ job_changed(int64 job_id, ZdmJobState state, const ZdmError *error)
 		retire_changed(migration, state, left, error);
 	else if (job_id == migration->purge_job)
 		purge_changed(migration, state);
-	else if (state == ZDM_JOB_QUEUED)
-		zdm_side_require_trigger(migration, job_id);
 }
 
 /* ---------- between steps ---------- */
