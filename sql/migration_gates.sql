@@ -278,6 +278,34 @@ SELECT count(*) FROM zdm.debt WHERE name = 'late';
 SELECT zdm.abort('late');
 CALL zdm.wait_for_migration('late', 'aborted', '60 s');
 
+--
+-- the hold ends in a freeze: nothing is dropped, and there is a way back
+--
+CREATE TABLE kept (id int PRIMARY KEY, old int);
+SELECT zdm.create_migration('kept', 'team a', CURRENT_DATE, 'kept');
+SELECT zdm.add_step('kept', 'contract', 'ddl', 'ALTER TABLE gates.kept RENAME COLUMN old TO hidden', 'ALTER TABLE gates.kept RENAME COLUMN hidden TO old');
+SELECT zdm.add_step('kept', 'contract', 'ddl', 'ALTER TABLE gates.kept DROP COLUMN hidden');
+SELECT zdm.start('kept');
+CALL zdm.wait_for_migration('kept', timeout => '60 s');
+SELECT zdm.contract('kept');
+CALL await($$ SELECT stage = 'retired' FROM zdm.migrations WHERE name = 'kept' $$);
+SELECT zdm.freeze(now(), now() + interval '1 hour', 'end of the quarter') AS freeze_of_hold \gset
+SELECT zdm.set_migration('kept', hold => '0');
+CALL await($$ SELECT waiting_for LIKE '%freeze%' FROM zdm.migrations WHERE name = 'kept' $$);
+SELECT phase, stage, status, regexp_replace(waiting_for, 'at .*: ', 'at T: ') AS waiting_for FROM zdm.migrations WHERE name = 'kept';
+-- a hold that is made longer then counts
+SELECT zdm.set_migration('kept', hold => '1 day');
+SELECT zdm.unfreeze(:freeze_of_hold);
+CALL await($$ SELECT waiting_for LIKE '%hold%' FROM zdm.jobs WHERE name = 'kept (purge)' $$);
+SELECT zdm.pause_migration('kept');
+SELECT zdm.resume_migration('kept');
+CALL await($$ SELECT state = 'queued' FROM zdm.jobs WHERE name = 'kept (purge)' $$);
+SELECT phase, stage, status, waiting_for = 'the end of the hold at ' || (retired_at + hold)::timestamptz(0) AS waits FROM zdm.migrations WHERE name = 'kept';
+SELECT zdm.revert('kept');
+CALL await($$ SELECT stage = 'ready' FROM zdm.migrations WHERE name = 'kept' $$);
+SELECT zdm.abort('kept');
+CALL zdm.wait_for_migration('kept', 'aborted', '60 s');
+
 RESET search_path;
 DROP SCHEMA gates CASCADE;
 DROP ROLE regress_zdm_other;
