@@ -53,7 +53,7 @@ sub backfill
 
 # A slow disk bounds how often the backfill flushes: there it takes several to see enough of it.
 my ($with, $rounds) = (0, 0);
-do { $with += backfill('often_' . ++$rounds) } while ($with < 150 && $rounds < 5);
+do { $with += backfill('often_' . ++$rounds) } while ($with < 200 && $rounds < 5);
 sql($node, 'ALTER SYSTEM SET zdm.wal_flush_after = 0');
 sql($node, 'SELECT pg_reload_conf()');
 my $without = backfill('never');
