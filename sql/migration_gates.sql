@@ -192,6 +192,13 @@ BEGIN
         EXECUTE format(statement, name);
     END LOOP;
 END $$;
+-- the hourly verification now: once the one before has said when the next one is due
+CREATE PROCEDURE verify_now() LANGUAGE plpgsql AS $$
+BEGIN
+    CALL await($q$ SELECT state = 'queued' AND not_before > now() FROM zdm.job WHERE name = 'untriggered (verify)' $q$);
+    UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+    PERFORM zdm.resume_job(job_id) FROM zdm.job WHERE name = 'untriggered (verify)';
+END $$;
 CREATE FUNCTION triggers_gate() RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(reason, '~zdm_sync_\d+', '~zdm_sync_N') FROM zdm.gates('untriggered') WHERE gate = 'triggers' AND NOT open
 $$;
@@ -205,7 +212,7 @@ SELECT triggers_gate();
 CALL each_trigger('ALTER TABLE untriggered ENABLE ALWAYS TRIGGER %I');
 SELECT triggers_gate();
 -- the rows that were written meanwhile are not known: not before they are verified again
-UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+CALL verify_now();
 CALL await($$ SELECT triggers_gate() IS NULL $$);
 SELECT zdm.contract('untriggered');
 CALL zdm.wait_for_migration('untriggered', timeout => '60 s');
@@ -215,13 +222,13 @@ SELECT trigger_off($$ SELECT zdm.abort('untriggered') $$);
 UPDATE untriggered SET new = 2;
 CALL each_trigger('ALTER TABLE untriggered ENABLE ALWAYS TRIGGER %I');
 SELECT trigger_off($$ SELECT zdm.revert('untriggered') $$);
-UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+CALL verify_now();
 CALL await($$ SELECT verify_error IS NOT NULL FROM zdm.migration WHERE name = 'untriggered' $$);
 SELECT trigger_off($$ SELECT zdm.revert('untriggered') $$);
 -- mended, by writing what is there once more
 UPDATE untriggered SET new = 1;
 UPDATE untriggered SET new = 2;
-UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+CALL verify_now();
 CALL await($$ SELECT triggers_gate() IS NULL $$);
 SELECT zdm.revert('untriggered');
 CALL zdm.wait_for_migration('untriggered', timeout => '60 s');
