@@ -192,6 +192,13 @@ BEGIN
         EXECUTE format(statement, name);
     END LOOP;
 END $$;
+-- the hourly verification now: once the one before has said when the next one is due
+CREATE PROCEDURE verify_now() LANGUAGE plpgsql AS $$
+BEGIN
+    CALL await($q$ SELECT state = 'queued' AND not_before > now() FROM zdm.job WHERE name = 'untriggered (verify)' $q$);
+    UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+    PERFORM zdm.resume_job(job_id) FROM zdm.job WHERE name = 'untriggered (verify)';
+END $$;
 CREATE FUNCTION triggers_gate() RETURNS text LANGUAGE sql AS $$
     SELECT regexp_replace(reason, '~zdm_sync_\d+', '~zdm_sync_N') FROM zdm.gates('untriggered') WHERE gate = 'triggers' AND NOT open
 $$;
@@ -205,7 +212,7 @@ SELECT triggers_gate();
 CALL each_trigger('ALTER TABLE untriggered ENABLE ALWAYS TRIGGER %I');
 SELECT triggers_gate();
 -- the rows that were written meanwhile are not known: not before they are verified again
-UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+CALL verify_now();
 CALL await($$ SELECT triggers_gate() IS NULL $$);
 SELECT zdm.contract('untriggered');
 CALL zdm.wait_for_migration('untriggered', timeout => '60 s');
@@ -215,13 +222,13 @@ SELECT trigger_off($$ SELECT zdm.abort('untriggered') $$);
 UPDATE untriggered SET new = 2;
 CALL each_trigger('ALTER TABLE untriggered ENABLE ALWAYS TRIGGER %I');
 SELECT trigger_off($$ SELECT zdm.revert('untriggered') $$);
-UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+CALL verify_now();
 CALL await($$ SELECT verify_error IS NOT NULL FROM zdm.migration WHERE name = 'untriggered' $$);
 SELECT trigger_off($$ SELECT zdm.revert('untriggered') $$);
 -- mended, by writing what is there once more
 UPDATE untriggered SET new = 1;
 UPDATE untriggered SET new = 2;
-UPDATE zdm.job SET not_before = NULL WHERE name = 'untriggered (verify)';
+CALL verify_now();
 CALL await($$ SELECT triggers_gate() IS NULL $$);
 SELECT zdm.revert('untriggered');
 CALL zdm.wait_for_migration('untriggered', timeout => '60 s');
@@ -277,6 +284,34 @@ SELECT zdm.set_migration('late', owner => 'team b', contract_by => CURRENT_DATE 
 SELECT count(*) FROM zdm.debt WHERE name = 'late';
 SELECT zdm.abort('late');
 CALL zdm.wait_for_migration('late', 'aborted', '60 s');
+
+--
+-- the hold ends in a freeze: nothing is dropped, and there is a way back
+--
+CREATE TABLE kept (id int PRIMARY KEY, old int);
+SELECT zdm.create_migration('kept', 'team a', CURRENT_DATE, 'kept');
+SELECT zdm.add_step('kept', 'contract', 'ddl', 'ALTER TABLE gates.kept RENAME COLUMN old TO hidden', 'ALTER TABLE gates.kept RENAME COLUMN hidden TO old');
+SELECT zdm.add_step('kept', 'contract', 'ddl', 'ALTER TABLE gates.kept DROP COLUMN hidden');
+SELECT zdm.start('kept');
+CALL zdm.wait_for_migration('kept', timeout => '60 s');
+SELECT zdm.contract('kept');
+CALL await($$ SELECT stage = 'retired' FROM zdm.migrations WHERE name = 'kept' $$);
+SELECT zdm.freeze(now(), now() + interval '1 hour', 'end of the quarter') AS freeze_of_hold \gset
+SELECT zdm.set_migration('kept', hold => '0');
+CALL await($$ SELECT waiting_for LIKE '%freeze%' FROM zdm.migrations WHERE name = 'kept' $$);
+SELECT phase, stage, status, regexp_replace(waiting_for, 'at .*: ', 'at T: ') AS waiting_for FROM zdm.migrations WHERE name = 'kept';
+-- a hold that is made longer then counts
+SELECT zdm.set_migration('kept', hold => '1 day');
+SELECT zdm.unfreeze(:freeze_of_hold);
+CALL await($$ SELECT waiting_for LIKE '%hold%' FROM zdm.jobs WHERE name = 'kept (purge)' $$);
+SELECT zdm.pause_migration('kept');
+SELECT zdm.resume_migration('kept');
+CALL await($$ SELECT state = 'queued' FROM zdm.jobs WHERE name = 'kept (purge)' $$);
+SELECT phase, stage, status, waiting_for = 'the end of the hold at ' || (retired_at + hold)::timestamptz(0) AS waits FROM zdm.migrations WHERE name = 'kept';
+SELECT zdm.revert('kept');
+CALL await($$ SELECT stage = 'ready' FROM zdm.migrations WHERE name = 'kept' $$);
+SELECT zdm.abort('kept');
+CALL zdm.wait_for_migration('kept', 'aborted', '60 s');
 
 RESET search_path;
 DROP SCHEMA gates CASCADE;

@@ -16,6 +16,8 @@ SELECT name, phase, stage, waiting_for, next_step, approved_by = current_user AS
  WHERE target LIKE 'pubs.%' AND phase NOT IN ('done', 'aborted') ORDER BY migration_id;
 CREATE TABLE t (id int PRIMARY KEY, email text NOT NULL, n int, code varchar(10));
 INSERT INTO t SELECT i, 'u' || i, i, 'c' || i FROM generate_series(1, 100) i;
+-- each version warns of wal_level in words of its own
+SET client_min_messages = error;
 CREATE PUBLICATION regress_zdm_pub FOR TABLE t;
 
 --
@@ -36,7 +38,9 @@ SELECT * FROM what;
 SELECT statement LIKE '%before the start%' AS before_start, state FROM items;
 SELECT reason FROM zdm.gates('pub mail') WHERE gate = 'approval';
 -- a publication that comes after the approval
+SET client_min_messages = error;
 CREATE PUBLICATION regress_zdm_late FOR TABLE t WITH (publish = 'insert');
+SET client_min_messages = notice;
 SELECT zdm.start('pub mail');
 SELECT zdm.approve('pub mail');
 SELECT zdm.approve('pub mail');
@@ -81,6 +85,7 @@ CALL zdm.wait_for_migration('pub mail', 'aborted', '60 s');
 --
 -- by another role
 --
+SET client_min_messages = error;
 CREATE PUBLICATION regress_zdm_pub FOR TABLE t;
 SET client_min_messages = warning;
 SELECT zdm.add_column('t', 'extra', 'int', 'me', CURRENT_DATE, name => 'pub extra');
@@ -129,6 +134,7 @@ DROP PUBLICATION regress_zdm_pub;
 --
 -- which publications
 --
+SET client_min_messages = error;
 CREATE PUBLICATION regress_zdm_list FOR TABLE t (id, n);
 CREATE PUBLICATION regress_zdm_list_other FOR TABLE t (id, email);
 CREATE PUBLICATION regress_zdm_nothing FOR TABLE t WITH (publish = '');
@@ -140,6 +146,7 @@ CREATE PUBLICATION regress_zdm_leaf FOR TABLE part_1;
 CREATE PUBLICATION regress_zdm_leaf_list FOR TABLE part_1 (k, v);
 CREATE PUBLICATION regress_zdm_inner FOR TABLE part_2;
 CREATE PUBLICATION regress_zdm_root_list FOR TABLE part (k, v) WITH (publish_via_partition_root = true);
+SET client_min_messages = warning;
 SELECT zdm.rename_column('t', 'n', 'number', owner => 'me', contract_by => CURRENT_DATE, name => 'pub table', dry_run => true);
 SELECT zdm.change_column_type('t', 'n', 'bigint', owner => 'me', contract_by => CURRENT_DATE, name => 'pub table swap', dry_run => true);
 SELECT zdm.drop_column('t', 'n', 'me', CURRENT_DATE, name => 'pub table drop', dry_run => true);
@@ -158,8 +165,10 @@ DROP PUBLICATION regress_zdm_list, regress_zdm_list_other, regress_zdm_nothing, 
 --
 -- all tables, zdm's own with them
 --
+SET client_min_messages = error;
 CREATE PUBLICATION regress_zdm_all FOR ALL TABLES;
 CREATE PUBLICATION regress_zdm_all_root FOR ALL TABLES WITH (publish_via_partition_root = true);
+SET client_min_messages = warning;
 SELECT zdm.add_column('part', 'x', 'int', 'me', CURRENT_DATE, name => 'pub all parted', dry_run => true);
 SELECT phase, statement FROM items WHERE name = 'pub all parted';
 SELECT zdm.change_column_type('t', 'n', 'bigint', owner => 'me', contract_by => CURRENT_DATE, name => 'pub all');

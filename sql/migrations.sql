@@ -240,6 +240,35 @@ SELECT name, kind, phase, owner, contract_by, progress, job_id = zdm.job_id('siz
 SELECT * FROM events('size not null');
 SELECT zdm.revert('size not null');
 
+--
+-- a change of the trigger that comes after the migration has made it anew, or dropped it
+--
+CREATE TABLE price (id int PRIMARY KEY, cents int);
+INSERT INTO price SELECT i, i FROM generate_series(1, 10) i;
+SELECT zdm.change_column_type('price', 'cents', 'bigint', owner => 'team c', contract_by => CURRENT_DATE, name => 'cents');
+CALL zdm.wait_for_migration('cents', timeout => '60 s');
+BEGIN;
+SELECT zdm.set_mapping_on_error('cents', 'null') AS job \gset
+SELECT zdm.pause_job(:job);
+COMMIT;
+SELECT zdm.contract('cents');
+CALL await($$ SELECT stage = 'retired' FROM zdm.migrations WHERE name = 'cents' $$);
+SELECT state FROM zdm.jobs WHERE job_id = :job;
+SELECT * FROM refused(format($$ SELECT zdm.retry_job(%s) $$, :job));
+INSERT INTO price VALUES (11, 11);
+SELECT on_error FROM zdm.mappings WHERE migration = 'cents';
+SELECT zdm.revert('cents');
+CALL await($$ SELECT stage = 'ready' FROM zdm.migrations WHERE name = 'cents' $$);
+SELECT count(*) FROM price WHERE cents = id;
+BEGIN;
+SELECT zdm.set_mapping_on_error('cents', 'fail') AS job \gset
+SELECT zdm.pause_job(:job);
+COMMIT;
+SELECT zdm.abort('cents');
+CALL zdm.wait_for_migration('cents', 'aborted', '60 s');
+SELECT state FROM zdm.jobs WHERE job_id = :job;
+UPDATE price SET cents = 12 WHERE id = 11 RETURNING *;
+
 RESET search_path;
 SET client_min_messages = warning;
 DROP SCHEMA migrations CASCADE;

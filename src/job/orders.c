@@ -61,3 +61,29 @@ zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders)
 	zdm_catalog_end(&scope);
 	return found;
 }
+
+/*
+ * Hold the job in that state to the end of the transaction, which is to last
+ * only if it was in it: whoever orders otherwise comes before or after.  Waits
+ * as long as lock_timeout says for an order that is not committed yet.  Errors
+ * with T_R_SERIALIZATION_FAILURE when the state is another one.
+ */
+void
+zdm_job_hold_state(int64 job_id, ZdmJobState state)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(job_id);
+	ZdmCatalogScope scope;
+	bool		is_in_it;
+
+	zdm_catalog_begin(&scope);
+	is_in_it = zdm_catalog_execute("SELECT state FROM zdm.job WHERE job_id = $1 FOR KEY SHARE",
+								   1, &argtype, &value, NULL, SPI_OK_SELECT) > 0 &&
+		zdm_job_state_parse(zdm_catalog_text(0, 1, CurrentMemoryContext)) == state;
+	zdm_catalog_end(&scope);
+	if (!is_in_it)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("job " INT64_FORMAT " is not %s any more", job_id, zdm_job_state_name(state)),
+				 errhint("Its state and history are in zdm.jobs and zdm.events.")));
+}

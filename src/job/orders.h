@@ -20,5 +20,6 @@ typedef struct ZdmJobOrders
 } ZdmJobOrders;
 
 extern bool zdm_job_read_orders(int64 job_id, ZdmJobOrders *orders);
+extern void zdm_job_hold_state(int64 job_id, ZdmJobState state);
 
 #endif							/* ZDM_JOB_ORDERS_H */

@@ -38,13 +38,19 @@ static void
 plan_expand(ZdmColumnPlan *build)
 {
 	ZdmMapping *mapping = build->plan->mapping;
+	List	   *undo = list_make2(zdm_mapping_drop_trigger_sql(build->rel, mapping->id),
+								  psprintf("ALTER TABLE %s DROP COLUMN IF EXISTS %s", build->table,
+										   quote_identifier(build->working_name)));
 
 	zdm_column_plan_main(build, ZDM_PHASE_EXPAND, ZDM_STEP_DDL, build->working_name, zdm_carry_add_column(build),
-						 psprintf("ALTER TABLE %s DROP COLUMN IF EXISTS %s", build->table, quote_identifier(build->working_name)),
-						 ZDM_LOCK_STRONG);
+						 zdm_column_plan_join(undo), ZDM_LOCK_STRONG);
+
+	/*
+	 * undone with the column: one without it would take values that the old
+	 * one never gets
+	 */
 	zdm_column_plan_main(build, ZDM_PHASE_EXPAND, ZDM_STEP_DDL, build->working_name,
-						 zdm_mapping_trigger_sql(build->rel, mapping),
-						 zdm_mapping_drop_trigger_sql(build->rel, mapping->id), ZDM_LOCK_TRIGGER);
+						 zdm_mapping_trigger_sql(build->rel, mapping), NULL, ZDM_LOCK_TRIGGER);
 }
 
 /*

@@ -72,6 +72,9 @@ static const int next_states[] = {
 	[ZDM_MIGRATION_REVERTING] = TO(READY) | TO(ABORTING)
 };
 
+/* those in which the trigger of its mapping is made anew, or dropped */
+#define TRIGGER_CHANGES (TO(RETIRING) | TO(PURGING) | TO(REVERTING) | TO(ABORTING))
+
 /* ---------- states ---------- */
 
 /* As users see it. */
@@ -476,6 +479,8 @@ zdm_migration_transition(ZdmMigration *migration, ZdmMigrationState to, int64 cu
 	migration->current_job = current_job;
 	if (zdm_migration_is_over(migration))
 		zdm_side_stop(migration);
+	else if ((TRIGGER_CHANGES & (1 << to)) != 0)
+		zdm_side_stop_trigger(migration);
 }
 
 /* Record the job of a stage, and that it works for the migration. */

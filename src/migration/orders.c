@@ -20,6 +20,7 @@
 #include "lib/stringinfo.h"
 #include "migration/adopt.h"
 #include "migration/gates.h"
+#include "migration/orders.h"
 #include "migration/stage.h"
 #include "migration/steps.h"
 #include "migration/tracking.h"
@@ -221,8 +222,8 @@ zdm_contract(PG_FUNCTION_ARGS)
  * that checks or builds something has nothing to undo; one that changes
  * something and has no undo does so for good.
  */
-static void
-require_way_back(const ZdmMigration *migration, const char *what)
+void
+zdm_orders_require_way_back(const ZdmMigration *migration, const char *what)
 {
 	const ZdmRecipe *recipe = migration->retire_job != 0 ? zdm_recipe_load(migration->retire_job) : NULL;
 	const ZdmStep *lost = NULL;
@@ -304,7 +305,7 @@ zdm_revert(PG_FUNCTION_ARGS)
 	{
 		case ZDM_MIGRATION_RETIRING:
 		case ZDM_MIGRATION_RETIRED:
-			require_way_back(migration, "reverted");
+			zdm_orders_require_way_back(migration, "reverted");
 			require_trigger(migration, "reverted");
 			undo_retire(migration, ZDM_MIGRATION_REVERTING, by_caller("reverted"));
 			break;
@@ -375,7 +376,7 @@ zdm_abort(PG_FUNCTION_ARGS)
 			break;
 		case ZDM_MIGRATION_RETIRING:
 		case ZDM_MIGRATION_RETIRED:
-			require_way_back(migration, "aborted");
+			zdm_orders_require_way_back(migration, "aborted");
 			require_trigger(migration, "aborted");
 			undo_retire(migration, ZDM_MIGRATION_ABORTING, why);
 			break;

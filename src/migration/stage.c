@@ -17,6 +17,7 @@
 #include "job/undo.h"
 #include "migration/freeze.h"
 #include "migration/open.h"
+#include "migration/orders.h"
 #include "migration/own_trigger.h"
 #include "migration/side.h"
 #include "migration/stage.h"
@@ -145,6 +146,8 @@ zdm_stage_undo_main(ZdmMigration *migration, const char *why)
 	{
 		if (job && job->state != ZDM_JOB_DONE && job->state != ZDM_JOB_CANCELLED)
 			zdm_job_transition(job, ZDM_JOB_CANCELLED, why, NULL);
+		/* that may have ended it */
+		migration = zdm_migration_lock(migration->id);
 		if (!zdm_migration_is_over(migration))
 			zdm_migration_transition(migration, ZDM_MIGRATION_ABORTED, 0, why);
 		return;
@@ -228,7 +231,10 @@ retire_cancelled(ZdmMigration *migration, bool left, const ZdmError *error)
 	if (error)
 		zdm_migration_set_error(migration, error->message);
 	else if (migration->state == ZDM_MIGRATION_RETIRING)
+	{
+		zdm_orders_require_way_back(migration, "reverted");
 		zdm_migration_transition(migration, ZDM_MIGRATION_REVERTING, migration->retire_job, "its job was cancelled");
+	}
 	if (left || error)
 		return;
 	if (migration->state == ZDM_MIGRATION_REVERTING)
@@ -263,17 +269,16 @@ purge_changed(ZdmMigration *migration, ZdmJobState state)
 		case ZDM_JOB_QUEUED:
 		case ZDM_JOB_CANCELLED:
 			if (is_due == (state == ZDM_JOB_QUEUED))
+			{
+				zdm_tracking_keep_hold(migration);
 				return;
+			}
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the job that purges the old shape of migration \"%s\" cannot be %s", migration->name,
 							state == ZDM_JOB_QUEUED ? "begun" : "cancelled"),
 					 errdetail("The migration is in phase %s.", zdm_migration_describe(migration)),
 					 errhint("Use zdm.contract(), zdm.revert(), zdm.pause_migration() or zdm.resume_migration().")));
-			break;
-		case ZDM_JOB_RUNNING:
-			if (migration->state == ZDM_MIGRATION_RETIRED)
-				zdm_migration_transition(migration, ZDM_MIGRATION_PURGING, migration->purge_job, NULL);
 			break;
 		case ZDM_JOB_DONE:
 			zdm_migration_transition(migration, ZDM_MIGRATION_DONE, 0, NULL);
@@ -283,15 +288,25 @@ purge_changed(ZdmMigration *migration, ZdmJobState state)
 	}
 }
 
-/* A job of kind "recipe" has changed; its row is locked. */
+/*
+ * A job of kind "recipe" has changed; its row is locked.  For one that is not a
+ * stage's, the migration's row is not: whoever has that may want the job's.
+ */
 static void
 job_changed(int64 job_id, ZdmJobState state, const ZdmError *error)
 {
 	ZdmMigration *migration = zdm_migration_of_job(job_id);
 	bool		left;
 
-	if (migration == NULL || (migration = zdm_migration_lock(migration->id)) == NULL)
+	if (migration == NULL)
 		return;
+	if (job_id != migration->main_job && job_id != migration->retire_job && job_id != migration->purge_job)
+	{
+		if (state == ZDM_JOB_QUEUED)
+			zdm_side_require_trigger(job_id);
+		return;
+	}
+	migration = zdm_migration_lock(migration->id);
 	left = zdm_job_load(job_id, false)->cleanup;
 	if (job_id == migration->main_job)
 		main_changed(migration, state, left, error);
@@ -327,6 +342,21 @@ enter_migrate(ZdmMigration *migration)
 		zdm_migration_transition(migration, ZDM_MIGRATION_MIGRATE, migration->main_job, NULL);
 }
 
+/*
+ * From here on there is no way back.  NULL, or why it has to wait: the hold may
+ * have been made longer since the job began.
+ */
+static char *
+enter_purging(ZdmMigration *migration)
+{
+	char	   *obstacle = NULL;
+
+	migration = zdm_migration_lock(migration->id);
+	if (migration->state == ZDM_MIGRATION_RETIRED && (obstacle = zdm_tracking_hold_reason(migration)) == NULL)
+		zdm_migration_transition(migration, ZDM_MIGRATION_PURGING, migration->purge_job, NULL);
+	return obstacle;
+}
+
 /* NULL, or why the step has to wait. */
 static char *
 may_begin(int64 job_id, const ZdmStep *step)
@@ -343,6 +373,8 @@ may_begin(int64 job_id, const ZdmStep *step)
 		return obstacle;
 	if (step->phase == ZDM_PHASE_MIGRATE && migration->state == ZDM_MIGRATION_EXPAND)
 		enter_migrate(migration);
+	if (job_id == migration->purge_job && migration->state == ZDM_MIGRATION_RETIRED)
+		return enter_purging(migration);
 	return NULL;
 }
 

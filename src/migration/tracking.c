@@ -95,6 +95,40 @@ zdm_tracking_move_purge(const ZdmMigration *migration)
 	zdm_queue_request();
 }
 
+/* A purge that is queued again does not begin before the end of the hold. */
+void
+zdm_tracking_keep_hold(const ZdmMigration *migration)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(migration->id);
+	ZdmCatalogScope scope;
+
+	zdm_catalog_begin(&scope);
+	zdm_catalog_execute("UPDATE zdm.job j SET not_before = greatest(j.not_before, m.retired_at + m.hold) FROM zdm.migration m"
+						" WHERE m.migration_id = $1 AND j.job_id = m.purge_job AND m.stage = 'retired'",
+						1, &argtype, &value, NULL, SPI_OK_UPDATE);
+	zdm_catalog_end(&scope);
+}
+
+/* What a purge waits for while the hold lasts, in the current memory context; NULL when it is over. */
+char *
+zdm_tracking_hold_reason(const ZdmMigration *migration)
+{
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(migration->id);
+	MemoryContext mcxt = CurrentMemoryContext;
+	ZdmCatalogScope scope;
+	char	   *reason = NULL;
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute("SELECT format('the end of the hold at %s', (retired_at + hold)::timestamptz(0)) FROM zdm.migration"
+							" WHERE migration_id = $1 AND stage = 'retired' AND retired_at + hold > clock_timestamp()",
+							1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
+		reason = zdm_catalog_text(0, 1, mcxt);
+	zdm_catalog_end(&scope);
+	return reason;
+}
+
 /*
  * Set the time between retire and purge, of one that is retired already too.
  * Errors with INVALID_PARAMETER_VALUE.

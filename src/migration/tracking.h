@@ -12,6 +12,8 @@ extern ZdmMigration *zdm_migration_for_order(FunctionCallInfo fcinfo, const char
 extern void zdm_tracking_check_contract_by(DateADT contract_by);
 extern void zdm_tracking_check_owner(const char *owner);
 extern void zdm_tracking_move_purge(const ZdmMigration *migration);
+extern void zdm_tracking_keep_hold(const ZdmMigration *migration);
+extern char *zdm_tracking_hold_reason(const ZdmMigration *migration);
 extern void zdm_tracking_set_hold(ZdmMigration *migration, const Interval *hold);
 
 /* what must be done, and approved, before a migration enters phase expand */

@@ -413,6 +413,7 @@ execute_body(ZdmRun *base, void *arg)
 	if (!is_left_alone(these))
 		execute_all(these);
 	step.number += these->kept;
+	zdm_job_hold_state(base->job->id, base->job->state);
 	zdm_recipe_set_state(base->job->id, &step, these->undoes ? "undone" : "done");
 	return ZDM_DONE;
 }

@@ -77,6 +77,9 @@ sql_body(ZdmRun *base, void *arg)
 
 	zdm_pin_setting("lock_timeout", psprintf("%d", these->lock_timeout_ms));
 	zdm_ddl_execute(these->text);
+	/* the text may have set one of its own */
+	zdm_pin_setting("lock_timeout", psprintf("%d", these->lock_timeout_ms));
+	zdm_job_hold_state(base->job->id, base->job->state);
 	zdm_recipe_set_state(base->job->id, these->step, these->state);
 	return ZDM_DONE;
 }

@@ -1465,7 +1465,8 @@ SELECT m.name,
             WHEN m.phase = 'planned' THEN
                  pg_catalog.format(CASE WHEN m.approved_at IS NULL AND m.manual_expand <> '{}' THEN 'zdm.approve(%1$L) and zdm.start(%1$L)' ELSE 'zdm.start(%1$L)' END, m.name)
             WHEN m.stage = 'ready' THEN pg_catalog.format('zdm.contract(%L)', m.name)
-            WHEN m.stage = 'retired' AND j.state = 'queued' THEN pg_catalog.format('the end of the hold at %s', (m.retired_at + m.hold)::timestamptz(0))
+            WHEN m.stage = 'retired' AND j.state = 'queued' AND m.retired_at + m.hold > pg_catalog.clock_timestamp() THEN
+                 pg_catalog.format('the end of the hold at %s', (m.retired_at + m.hold)::timestamptz(0))
             ELSE j.waiting_for END AS waiting_for,
        m.created_at,
        m.phase_since,

@@ -316,6 +316,15 @@ record_clean_up(ZdmJob *now, const ZdmRunOutcome *outcome)
 
 	if (outcome->result == ZDM_RUN_STOPPED)
 		return;
+	if (error && error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	{
+		/*
+		 * by zdm.stop_all() or pg_cancel_backend(): nothing to mend, it goes
+		 * on
+		 */
+		zdm_job_note(now->id, "clean-up interrupted", NULL);
+		return;
+	}
 	if (outcome->result != ZDM_RUN_DONE && error == NULL)
 		error = zdm_error_make(CurrentMemoryContext, ERRCODE_INTERNAL_ERROR, NULL, "it ended without a reason");
 	zdm_job_clean_up_ended(now, outcome->result == ZDM_RUN_DONE ? NULL : error, false);

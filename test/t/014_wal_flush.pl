@@ -51,12 +51,14 @@ sub backfill
 	return flushes() - $before - sql($node, 'SELECT count(*) FROM ticks');
 }
 
-my $with = backfill('often');
+# A slow disk bounds how often the backfill flushes: there it takes several to see enough of it.
+my ($with, $rounds) = (0, 0);
+do { $with += backfill('often_' . ++$rounds) } while ($with < 200 && $rounds < 5);
 sql($node, 'ALTER SYSTEM SET zdm.wal_flush_after = 0');
 sql($node, 'SELECT pg_reload_conf()');
 my $without = backfill('never');
 
-cmp_ok($with - $without, '>', 100, "flushes of the backfill: $with, and $without with zdm.wal_flush_after = 0");
+cmp_ok($with - $rounds * $without, '>', 100, "flushes of $rounds backfills: $with, and of one with zdm.wal_flush_after = 0: $without");
 
 $node->stop;
 done_testing();
