@@ -45,21 +45,26 @@ load_start() {
 	sleep $WARM_UP_SECONDS
 }
 
-# load_lost FROM TO: how many that were due then are lost, as far as the logs tell.
-load_lost() { perl test/bench/lost.pl "$rate" "$1" "$2" "$load_log-out" "$load_log".[0-9]*; }
+# load_lost FROM TO: sets failed, and missing: how many that were due then are not done, as far as the logs tell.
+load_lost() {
+	read -r failed missing < <(perl test/bench/lost.pl "$rate" "$1" "$2" "$load_log-out" "$load_log".[0-9]*)
+}
 
 # load_stop FROM TO: ends it when all is done that was due then; sets p50 p95 p99 max (ms), count and lost. The alarm
 # is what pgbench takes for the end of its time, so that it ends what it has begun.
 load_stop() {
-	local n=0
+	local n=0 failed missing
 	sleep 0.5
-	while [ "$(load_lost "$1" "$2")" != 0 ] && [ $n -lt $CATCH_UP_SECONDS ]; do
+	load_lost "$1" "$2"
+	while [ "$missing" != 0 ] && [ $n -lt $CATCH_UP_SECONDS ]; do
 		sleep 1
 		n=$((n + 1))
+		load_lost "$1" "$2"
 	done
 	kill -ALRM "$load_pid" 2>/dev/null || die "pgbench:" "$(cat "$load_log-out")"
 	wait "$load_pid" 2>/dev/null || true
-	lost=$(load_lost "$1" "$2")
+	load_lost "$1" "$2"
+	lost=$((failed + missing))
 	read -r count p50 p95 p99 max < <(perl test/bench/latency.pl --due "$1" "$2" "$load_log".[0-9]*)
 }
 
@@ -109,8 +114,8 @@ bench_foreground() {
 	printf '%-30s %5s %9s %9s %9s %9s %6s %11s\n' method round p50 p95 p99 max lost "backfill"
 	for ((round = 1; round <= FOREGROUND_ROUNDS; round++)); do
 		for method in ${METHODS:-none zdm full keyset10000 keyset1000 update busy wal}; do
-			foreground_run $method
-			printf '%-30s %5d %6s ms %6s ms %6s ms %6s ms %6s %9s s\n' "$(method_name $method)" "$round" \
+			foreground_run "$method"
+			printf '%-30s %5d %6s ms %6s ms %6s ms %6s ms %6s %9s s\n' "$(method_name "$method")" "$round" \
 				"$p50" "$p95" "$p99" "$max" "$lost" "${seconds}"
 		done
 	done

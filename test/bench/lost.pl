@@ -3,9 +3,9 @@
 #
 # usage: lost.pl RATE FROM TO OUTPUT FILE...
 #
-# RATE is what pgbench was given; OUTPUT is what it printed, the FILEs are its logs, one of each thread. Prints how many
-# are lost: those that failed and were due between FROM and TO (seconds since 1970), those that took their client with them, at any
-# time, and those that were due then and had no client. A thread gives transactions out in the order in which they are due, so
+# RATE is what pgbench was given; OUTPUT is what it printed, the FILEs are its logs, one of each thread. Prints two
+# numbers. The first are those that failed between FROM and TO (seconds since 1970), and those that took their client with them, at
+# any time. The second are those that were due between FROM and TO and have not been done yet. A thread gives transactions out in the order in which they are due, so
 # that it lacks nothing when it has one that was due after TO; one that does not lacks the rate's share of the time since its last.
 
 use strict;
@@ -20,7 +20,7 @@ sub read_lines
 	return <$in>;
 }
 
-my $lost = grep { /client \d+ .*aborted/ } read_lines($output);
+my $failed = grep { /client \d+ .*aborted/ } read_lines($output);
 my $missing = 0;
 for my $file (@files)
 {
@@ -32,7 +32,7 @@ for my $file (@files)
 		my ($us, $ended) = ($1, $2 + $3 / 1e6);
 		if ($us =~ /\D/)
 		{
-			$lost++ if $ended >= $from && $ended <= $to;
+			$failed++ if $ended >= $from && $ended <= $to;
 			next;
 		}
 		my $due = $ended - $us / 1e6;
@@ -40,4 +40,4 @@ for my $file (@files)
 	}
 	$missing += ($to - $last) * $rate / @files if $last < $to;
 }
-print $lost + int($missing + 0.999), "\n";
+printf "%d %d\n", $failed, $missing + 0.999;

@@ -9,7 +9,7 @@
 #   fillfactor90  the same with fillfactor 90
 #   wide          1500 bytes, all in the page
 #   toast         6000 bytes, out of the page
-#   large         twice the plain one with shared_buffers a tenth of it
+#   large         twice the plain one, and shared_buffers a quarter of it
 #   partitioned   the plain one in 8 partitions by key
 
 SHAPE_ROWS=${SHAPE_ROWS:-$((ROWS / 4))}
@@ -23,7 +23,7 @@ shape_define() {
 		fillfactor90) fillfactor=90 ;;
 		wide) width=1500 rows=$((SHAPE_ROWS / 4)) ;;
 		toast) width=6000 rows=$((SHAPE_ROWS / 10)) ;;
-		large) rows=$((SHAPE_ROWS * 2)) buffers=$((SHAPE_ROWS * 2 * 180 / 10 / 1024 + 1024))kB ;;
+		large) rows=$((SHAPE_ROWS * 2)) buffers=$((SHAPE_ROWS * 2 * 180 / 4 / 1024))kB ;;
 		partitioned) partitions=8 ;;
 		*) die "there is no shape \"$1\": narrow plain fillfactor90 wide toast large partitioned" ;;
 	esac

@@ -63,8 +63,8 @@ bench_standby() {
 	printf '%-30s %5s %13s %13s %9s %6s %11s\n' method round "lag, most" "lag, longest" p99 lost "backfill"
 	for ((round = 1; round <= STANDBY_ROUNDS; round++)); do
 		for method in ${METHODS:-none zdm full keyset10000 keyset1000 update}; do
-			standby_run $method
-			printf '%-30s %5d %10.1f MB %11s s %6s ms %6s %9s s\n' "$(method_name $method)" "$round" \
+			standby_run "$method"
+			printf '%-30s %5d %10.1f MB %11s s %6s ms %6s %9s s\n' "$(method_name "$method")" "$round" \
 				"$(perl -e 'print $ARGV[0] / 1048576' "$lag_bytes")" "$lag_seconds" "$p99" "$lost" "$seconds"
 		done
 	done
