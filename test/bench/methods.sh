@@ -1,14 +1,14 @@
 # The methods that are compared, and one measured run of each.
 #
-# What belongs here: loading the table, filling its new column in one of four ways, measuring that. Source
-# it after server.sh; a server "main" must run.
+# What belongs here: loading the table, filling its new column in one of several ways, measuring that. Source
+# it after server.sh; a server "main" must run. The table may be partitioned.
 #
 #   load_table ROWS INDEXES       a freshly loaded copy, with 2 or 5 indexes
 #   method_name METHOD            METHOD in words
 #   run_method METHOD             fills the column: update, keyset10000, keyset1000, zdm, or full, which is zdm as if
-#                                 nobody else wanted the processor
+#                                 nobody else wanted the processor, or lanes, which is zdm as two jobs, a half each
 #   unthrottled COMMAND...        with zdm.contended_duty = 1
-#   measure METHOD                run_method, and sets seconds, wal_mb, size_before, size_after (MB), hot (%)
+#   measure METHOD                run_method, and sets seconds, per_second (rows), wal_mb, size_before, size_after (MB), hot (%)
 #   check_filled                  dies unless every row is right
 
 sql_value() { server_psql main -A -t -F ' ' -c "$1"; }
@@ -25,6 +25,7 @@ method_name() {
 		keyset1000) echo "(c) keyset loop, 1,000 rows" ;;
 		zdm) echo "(d) zdm" ;;
 		full) echo "(e) zdm, unthrottled" ;;
+		lanes) echo "(f) zdm, two jobs at once" ;;
 	esac
 }
 
@@ -40,6 +41,17 @@ start_zdm() {
 		name => 'bench ' || (SELECT count(*) FROM zdm.jobs))"
 }
 
+# Two jobs, each with half of the rows, which the table has in the order of the key. One ANALYZE is enough.
+run_lanes() {
+	local jobs job
+	jobs=$(sql_value "SELECT zdm.start_backfill('bench', 'channel = upper(source)', filter => side || m.middle, analyze_after => side = 'id > ',
+		name => 'bench ' || (SELECT count(*) FROM zdm.jobs) || ' ' || side)
+		FROM (SELECT (min(id) + max(id)) / 2 AS middle FROM bench) m, unnest(ARRAY['id <= ', 'id > ']) side")
+	for job in $jobs; do
+		server_psql main -c "CALL zdm.wait_for_job($job)"
+	done
+}
+
 run_method() {
 	local job
 	case $1 in
@@ -51,6 +63,7 @@ run_method() {
 			server_psql main -c "CALL zdm.wait_for_job($job)"
 			;;
 		full) unthrottled run_method zdm ;;
+		lanes) run_lanes ;;
 	esac
 }
 
@@ -64,7 +77,8 @@ check_filled() {
 hot_percent() {
 	local n=0 updated hot
 	while :; do
-		read -r updated hot < <(sql_value "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'bench'")
+		read -r updated hot < <(sql_value "SELECT sum(n_tup_upd), sum(n_tup_hot_upd)
+			FROM pg_stat_user_tables WHERE relid IN (SELECT bench_tables())")
 		[ "$updated" -lt "$1" ] && [ $n -lt 100 ] || break
 		n=$((n + 1))
 		sleep 0.1
@@ -74,11 +88,12 @@ hot_percent() {
 
 measure() {
 	local method=$1 lsn start rows wal
-	read -r size_before lsn rows < <(sql_value "SELECT pg_total_relation_size('bench'), pg_current_wal_insert_lsn(), (SELECT count(*) FROM bench)")
+	read -r size_before lsn rows < <(sql_value "SELECT bench_size(), pg_current_wal_insert_lsn(), (SELECT count(*) FROM bench)")
 	start=$(date +%s%N)
 	run_method "$method"
 	seconds=$(perl -e 'printf "%.2f", ($ARGV[1] - $ARGV[0]) / 1e9' "$start" "$(date +%s%N)")
-	read -r size_after wal < <(sql_value "SELECT pg_total_relation_size('bench'), pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$lsn')")
+	per_second=$(perl -e 'printf "%d", $ARGV[0] / ($ARGV[1] || 0.01)' "$rows" "$seconds")
+	read -r size_after wal < <(sql_value "SELECT bench_size(), pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '$lsn')")
 	size_before=$((size_before / 1048576))
 	size_after=$((size_after / 1048576))
 	wal_mb=$((wal / 1048576))

@@ -2,6 +2,7 @@
 # The results of "make bench": ratios of a part, and all of it as one JSON document.
 #
 # usage: report.pl RESULTS PART [INDEXES]     prints the ratios or medians of a part
+#        report.pl RESULTS shapes SHAPE       the same for a table of that shape
 #        report.pl RESULTS validate EXPRESSION  the same for a constraint of that kind
 #        report.pl RESULTS validate_load KIND  the same for validations under load
 #        report.pl RESULTS dual_write         the same for sync triggers
@@ -24,11 +25,24 @@ close($in);
 my %target = (
 	throughput2 => { faster => 2, wal => 0.6, grown => 1.15 },
 	throughput5 => { faster => 3, wal => 0.35, grown => 1.1 },
-	foreground => { zdm => 1.2, full => 1.5 },
+	foreground => { zdm => 1.2, full => 1.5, max_ms => 250, lost => 0 },
+	growth => { slower => 1.15, memory => 1.15 },
+	idle => { ratio => 0.99 },
 	validate => { check => 1 },
 	dual_write => { 'frame:insert' => 0.25, 'frame:copy' => 0.25, 'cast:insert' => 0.4, 'cast:copy' => 0.4,
 		'cast:update' => 0.4, 'neither:update' => 0.35 },
 	validate_load => { p99 => 1.2 });
+
+my %name = (
+	none => 'no backfill',
+	busy => 'no backfill, one core busy',
+	wal => 'no backfill, core and WAL',
+	update => '(a) one UPDATE',
+	zdm => '(d) zdm',
+	full => '(e) zdm, unthrottled',
+	keyset10000 => '(b) keyset loop, 10,000 rows',
+	keyset1000 => '(c) keyset loop, 1,000 rows');
+my @order = qw(none zdm full keyset10000 keyset1000 update busy wal);
 
 sub ratio { return $_[1] > 0 ? sprintf('%.2f', $_[0] / $_[1]) + 0 : undef; }
 
@@ -84,43 +98,139 @@ sub print_throughput
 	  if $r->{target};
 }
 
-# Medians of the rounds, by method.
-sub foreground_medians
+# zdm on a table of some shape.
+sub shape_ratios
 {
-	my %median;
-	for my $row (grep { $_->{part} eq 'foreground' } @all)
+	my ($shape) = @_;
+	my %method = map { $_->{method} => $_ } grep { $_->{part} eq 'shapes' && $_->{shape} eq $shape } @all;
+	return undef unless $method{zdm};
+	return { map { ("against_$_" => compare($method{zdm}, $method{$_})) } grep { $_ ne 'zdm' } keys %method };
+}
+
+sub print_shapes
+{
+	my $r = shape_ratios($argument) or return;
+	for my $method (sort keys %$r)
 	{
-		push @{ $median{ $row->{method} }{$_} }, $row->{$_} for qw(p50_ms p95_ms p99_ms max_ms seconds);
+		(my $other = $method) =~ s/against_//;
+		printf "%-44s %.2fx as fast, %.2fx the WAL, %.2fx the size\n", "zdm against $name{$other}:", @{ $r->{$method} }{qw(faster wal size)};
 	}
-	for my $method (values %median)
+}
+
+# Of lanes, the median of the rounds' ratios of one job to two.
+sub lanes_ratios
+{
+	my ($indexes) = @_;
+	my %method;
+	push @{ $method{ $_->{method} } }, $_ for grep { $_->{part} eq 'lanes' && $_->{indexes} == $indexes } @all;
+	my ($one, $two) = @method{qw(zdm lanes)};
+	return undef unless $one && $two;
+	my @rounds = 0 .. ($#$one < $#$two ? $#$one : $#$two);
+	return {
+		faster => median(map { ratio($one->[$_]{seconds}, $two->[$_]{seconds}) } @rounds),
+		wal => median(map { ratio($two->[$_]{wal_mb}, $one->[$_]{wal_mb}) } @rounds) };
+}
+
+sub print_lanes
+{
+	my $r = lanes_ratios($argument) or return;
+	printf "two jobs against one: %.2fx as fast, %.2fx the WAL\n", @$r{qw(faster wal)};
+}
+
+# By rows, medians of the rounds; each held against the smallest table.
+sub growth_figures
+{
+	my %rows;
+	push @{ $rows{ $_->{rows} } }, $_ for grep { $_->{part} eq 'growth' } @all;
+	return undef unless %rows;
+	my ($first, @sizes) = sort { $a <=> $b } keys %rows;
+	my %figure;
+	for my $size ($first, @sizes)
 	{
-		$_ = median(@$_) for values %$method;
+		for my $key (qw(row_us peak_rss_anon_kb))
+		{
+			$figure{$size}{$key} = median(map { $_->{$key} } @{ $rows{$size} });
+			$figure{$size}{"${key}_against_first"} = ratio($figure{$size}{$key}, $figure{$first}{$key});
+		}
 	}
-	if (my $idle = $median{none})
+	return \%figure;
+}
+
+sub print_growth
+{
+	my $figure = growth_figures() or return;
+	printf "%12d rows: %.2fx the time per row, %.2fx the memory of the smallest table\n", $_,
+	  @{ $figure->{$_} }{qw(row_us_against_first peak_rss_anon_kb_against_first)}
+	  for sort { $a <=> $b } keys %$figure;
+	printf "%18s %.2fx, %.2fx at most\n", 'target:', @{ $target{growth} }{qw(slower memory)};
+}
+
+# Transactions a second with the extension preloaded through those without, of each round; the quartiles.
+sub idle_quartiles
+{
+	my %round;
+	$round{ $_->{round} }{ $_->{preloaded} } = $_->{tps} for grep { $_->{part} eq 'idle' } @all;
+	my @ratio = sort { $a <=> $b } map { $_->{zdm} / $_->{nothing} } grep { $_->{zdm} && $_->{nothing} } values %round;
+	return undef unless @ratio;
+	return { map { ($_->[0] => sprintf('%.4f', $ratio[ $_->[1] * $#ratio ]) + 0) } ['low', 0.25], ['ratio', 0.5], ['high', 0.75] };
+}
+
+sub print_idle
+{
+	my $q = idle_quartiles() or return;
+	printf "preloaded against without: %.3fx, half of the rounds from %.3fx to %.3fx (target: %.2fx)\n", @$q{qw(ratio low high)}, $target{idle}{ratio};
+}
+
+# Of a part with a load, medians of the rounds, by method; lost are those of all rounds. p99 against that without a backfill is
+# the median of the rounds' ratios.
+sub load_medians
+{
+	my ($part, @keys) = @_;
+	my (%median, %idle);
+	my @rows = grep { $_->{part} eq $part } @all;
+	$_->{method} eq 'none' and $idle{ $_->{round} } = $_->{p99_ms} for @rows;
+	for my $row (@rows)
 	{
-		$_->{p99_against_idle} = ratio($_->{p99_ms}, $idle->{p99_ms}) for values %median;
+		my $m = $median{ $row->{method} } //= {};
+		push @{ $m->{$_} }, $row->{$_} for @keys;
+		push @{ $m->{p99_against_idle} }, ratio($row->{p99_ms}, $idle{ $row->{round} }) if $idle{ $row->{round} };
+	}
+	for my $method (keys %median)
+	{
+		$_ = median(@$_) for values %{ $median{$method} };
+		$median{$method}{lost} = 0;
+		$median{$method}{lost} += $_->{lost} for grep { $_->{method} eq $method } @rows;
 	}
 	return \%median;
 }
 
-my %name = (
-	none => 'no backfill',
-	busy => 'no backfill, one core busy',
-	wal => 'no backfill, core and WAL',
-	zdm => '(d) zdm',
-	full => '(e) zdm, unthrottled',
-	keyset10000 => '(b) keyset loop, 10,000 rows',
-	keyset1000 => '(c) keyset loop, 1,000 rows');
+sub foreground_medians { return load_medians('foreground', qw(p50_ms p95_ms p99_ms max_ms seconds)); }
+
+sub standby_medians { return load_medians('standby', qw(p99_ms max_ms seconds lag_bytes lag_seconds)); }
 
 sub print_foreground
 {
 	my $median = foreground_medians();
-	print "medians, and p99 against no backfill (targets: zdm $target{foreground}{zdm}x, unthrottled $target{foreground}{full}x):\n";
-	for my $method (grep { $median->{$_} } qw(none zdm full keyset10000 keyset1000 busy wal))
+	printf "medians; p99 against no backfill (targets: zdm %.1fx, unthrottled %.1fx), longest (target: %d ms), lost in all rounds (target: %d):\n",
+	  @{ $target{foreground} }{qw(zdm full max_ms lost)};
+	for my $method (grep { $median->{$_} } @order)
 	{
 		my $m = $median->{$method};
-		printf "%-30s %5s %6.2f ms %6.2f ms %6.2f ms %6.2f ms %9.2f s %6.2fx\n", $name{$method}, '',
-		  @$m{qw(p50_ms p95_ms p99_ms max_ms seconds)}, $m->{p99_against_idle} // 0;
+		printf "%-30s %5s %6.2f ms %6.2f ms %6.2f ms %6.2f ms %6d %9.2f s %6.2fx\n", $name{$method}, '',
+		  @$m{qw(p50_ms p95_ms p99_ms max_ms lost seconds)}, $m->{p99_against_idle} // 0;
+	}
+}
+
+sub print_standby
+{
+	my $median = standby_medians();
+	print "medians of the longest lags, and against that of one UPDATE:\n";
+	for my $method (grep { $median->{$_} } @order)
+	{
+		my $m = $median->{$method};
+		my $update = $median->{update} // $m;
+		printf "%-30s %5s %10.1f MB %11.2f s  %.2fx the bytes, %.2fx the time\n", $name{$method}, '', $m->{lag_bytes} / 1048576,
+		  $m->{lag_seconds}, map { ratio($m->{$_}, $update->{$_}) // 0 } qw(lag_bytes lag_seconds);
 	}
 }
 
@@ -213,6 +323,19 @@ sub print_json
 		my $r = throughput_ratios(@$group);
 		$ratios{"$group->[0]_$group->[1]_indexes"} = $r if $r;
 	}
+	for my $shape (qw(narrow plain fillfactor90 wide toast large partitioned))
+	{
+		my $r = shape_ratios($shape);
+		$ratios{"shape_$shape"} = $r if $r;
+	}
+	for my $indexes (2, 5)
+	{
+		my $r = lanes_ratios($indexes);
+		$ratios{"lanes_${indexes}_indexes"} = $r if $r;
+	}
+	$ratios{growth} = growth_figures();
+	$ratios{idle} = idle_quartiles();
+	$ratios{standby} = standby_medians();
 	$ratios{dual_write} = dual_write_ratios();
 	for my $expression (qw(simple several))
 	{
@@ -225,6 +348,11 @@ sub print_json
 
 if ($part eq 'json') { print_json(); }
 elsif ($part eq 'foreground') { print_foreground(); }
+elsif ($part eq 'standby') { print_standby(); }
+elsif ($part eq 'shapes') { print_shapes(); }
+elsif ($part eq 'lanes') { print_lanes(); }
+elsif ($part eq 'growth') { print_growth(); }
+elsif ($part eq 'idle') { print_idle(); }
 elsif ($part eq 'validate') { print_validate(); }
 elsif ($part eq 'validate_load') { print_validate_load(); }
 elsif ($part eq 'dual_write') { print_dual_write(); }

@@ -7,9 +7,12 @@
 # autovacuum = off, so that no vacuum falls into one measurement and not into another.
 #
 # Environment:
-#   ROWS=2000000          rows of the table (two and a half times as many in those that validate)
-#   ROUNDS=3              rounds of "pairs", "foreground" and those that validate, interleaved; medians are printed
-#   ONLY="throughput pairs logical foreground memory validate validate_fk validate_load stall stall_columns dual_write views"   which parts
+#   ROWS=2000000          rows of the table (two and a half times as many in those that validate; "shapes", "foreground" and
+#                         "standby" take less, "growth" up to four times as many)
+#   ROUNDS=3              rounds of "pairs", "lanes" and those that validate, interleaved; medians are printed
+#   ONLY="throughput pairs shapes ..."   which parts, see PARTS below
+#   FOREGROUND_ROUNDS=5, STANDBY_ROUNDS=1, GROWTH_ROUNDS=1, IDLE_ROUNDS=16   rounds of these; the first is ROUNDS if that is set
+#   FOREGROUND_ROWS, SHAPE_ROWS, GROWTH_ROWS, SHAPES, METHODS   see these parts
 #   RATE=                 transactions/s of the load; default: 40 % of what the machine can do, at most 1500
 #   DUAL_ROWS=1000000     rows that "dual_write" writes
 #   STALL_SECONDS=30      how long the reader of "stall" and "stall_columns" has the table
@@ -22,14 +25,23 @@ set -euo pipefail
 RESULTS=${RESULTS:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)/results}
 case $RESULTS in /*) ;; *) RESULTS=$PWD/$RESULTS ;; esac
 export RESULTS
+PARTS='throughput pairs shapes growth lanes logical foreground standby idle memory validate validate_fk validate_load stall stall_columns dual_write views'
+FOREGROUND_ROUNDS=${FOREGROUND_ROUNDS:-${ROUNDS:-5}}
+ROWS=${ROWS:-2000000}
+ROUNDS=${ROUNDS:-3}
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/lib/bootstrap.sh
 . test/lib/stage.sh
 . test/lib/server.sh
 . test/bench/methods.sh
 . test/bench/throughput.sh
+. test/bench/shapes.sh
+. test/bench/lanes.sh
 . test/bench/foreground.sh
+. test/bench/standby.sh
+. test/bench/idle.sh
 . test/bench/memory.sh
+. test/bench/growth.sh
 . test/bench/validate.sh
 . test/bench/validate_fk.sh
 . test/bench/stall.sh
@@ -37,10 +49,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . test/bench/validate_load.sh
 . test/bench/dual_write.sh
 . test/bench/views.sh
-
-PARTS='throughput pairs logical foreground memory validate validate_fk validate_load stall stall_columns dual_write views'
-ROWS=${ROWS:-2000000}
-ROUNDS=${ROUNDS:-3}
 
 heading() { printf '\n== %s ==\n' "$*"; }
 
@@ -77,7 +85,7 @@ make_server() {
 	server_create main default "shared_buffers = 1GB" "autovacuum = off" "${CONTENDED_DUTY:+zdm.contended_duty = $CONTENDED_DUTY}"
 	server_start main
 	server_use main
-	server_psql main -c "CREATE EXTENSION zdm" -f test/bench/keyset.sql -f test/bench/wal.sql
+	server_psql main -c "CREATE EXTENSION zdm" -f test/bench/tables.sql -f test/bench/keyset.sql -f test/bench/wal.sql
 	describe_machine >"$ZDM_STAGE/tmp/machine"
 	heading "Machine and settings"
 	awk -F '\t' '{ printf "%-20s %s\n", $1, $2 }' "$ZDM_STAGE/tmp/machine"

@@ -4,12 +4,18 @@
 
 throughput_heading() {
 	heading "$1"
-	printf '%-30s %9s %9s %22s %6s %5s\n' method time WAL "table and indexes" grown HOT
+	printf '%-30s %9s %9s %9s %22s %6s %5s\n' method time rows/s WAL "table and indexes" grown HOT
 }
 
 throughput_row() {
-	printf '%-30s %7s s %6d MB %9d -> %6d MB %5sx %3d %%\n' "$(method_name "$1")" "$seconds" "$wal_mb" \
+	printf '%-30s %7s s %9s %6d MB %9d -> %6d MB %5sx %3d %%\n' "$(method_name "$1")" "$seconds" "$per_second" "$wal_mb" \
 		"$size_before" "$size_after" "$(ratio "$size_after" "$size_before")" "$hot"
+}
+
+# throughput_record PART NAME=VALUE...: what measure has set, and these.
+throughput_record() {
+	record "$@" seconds="$seconds" rows_per_second="$per_second" wal_mb="$wal_mb" \
+		size_before_mb="$size_before" size_after_mb="$size_after" hot_percent="$hot"
 }
 
 # throughput_group PART INDEXES METHOD...
@@ -20,8 +26,7 @@ throughput_group() {
 		load_table "$ROWS" "$indexes"
 		measure "$method"
 		throughput_row "$method"
-		record "$part" indexes="$indexes" rows="$ROWS" method="$method" seconds="$seconds" wal_mb="$wal_mb" \
-			size_before_mb="$size_before" size_after_mb="$size_after" hot_percent="$hot"
+		throughput_record "$part" indexes="$indexes" rows="$ROWS" method="$method"
 	done
 }
 
