@@ -205,8 +205,16 @@ zdm_stop_all(PG_FUNCTION_ARGS)
 
 	zdm_require_database_rights("zdm.stop_all()");
 	give_order(reason);
-	jobs = select_jobs("SELECT job_id FROM zdm.job WHERE state IN ('queued', 'running')"
-					   " OR (state = 'cancelled' AND cleanup) ORDER BY job_id", &count);
+
+	/*
+	 * as orders lock them: those of stages before the others of their
+	 * migrations
+	 */
+	jobs = select_jobs("SELECT job_id FROM zdm.job j LEFT JOIN zdm.migration m USING (migration_id)"
+					   " WHERE j.state IN ('queued', 'running') OR (j.state = 'cancelled' AND j.cleanup)"
+					   " ORDER BY j.migration_id IS NOT NULL"
+					   "  AND j.job_id NOT IN (coalesce(main_job, 0), coalesce(retire_job, 0), coalesce(purge_job, 0)), j.job_id",
+					   &count);
 	count = pause_jobs(jobs, count, zdm_stop_reason());
 	value = job_array(jobs, count);
 	zdm_catalog_begin(&scope);

@@ -146,7 +146,14 @@ zdm_verdict_try_again(ZdmRun *run, Oid leaf, ZdmVerdict verdict, ZdmError *error
 			zdm_run_end(run, ZDM_RUN_CANCELLED, NULL);
 			return false;
 		default:
-			end_failed(run, error);
+
+			/*
+			 * what a statement says that meets the drop of its table depends
+			 * on the moment
+			 */
+			if (error->sqlerrcode != ERRCODE_UNDEFINED_TABLE || !OidIsValid(run->job->target) ||
+				!zdm_run_target_is_gone(run))
+				end_failed(run, error);
 			return false;
 	}
 }

@@ -33,6 +33,7 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "compat/lock.h"
 #include "core/settings.h"
 #include "job/lock.h"
 #include "miscadmin.h"
@@ -71,9 +72,27 @@ typedef struct Proof
 } Proof;
 
 /*
- * Does somebody wait for a leaf to be given back?  ROW SHARE is refused then
- * (and, which is rare, while somebody has it in EXCLUSIVE mode).
+ * Does somebody wait for an ACCESS SHARE lock of ours to be given back?  From
+ * 17 on a try for a lock does not tell: who has one already is let through.
+ * Who waits has made a shared entry of a fast-path lock.
  */
+static bool
+is_waited_for(Oid relid)
+{
+	LOCKTAG		tag;
+	uint32		hashcode;
+	const LOCK *lock;
+	bool		result;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	hashcode = LockTagHashCode(&tag);
+	LWLockAcquire(LockHashPartitionLock(hashcode), LW_SHARED);
+	lock = zdm_compat_my_lock(&tag, LockHashPartition(hashcode));
+	result = lock && (lock->waitMask & LOCKBIT_ON(AccessExclusiveLock)) != 0;
+	LWLockRelease(LockHashPartitionLock(hashcode));
+	return result;
+}
+
 static bool
 somebody_waits(const Proof *proof)
 {
@@ -81,11 +100,8 @@ somebody_waits(const Proof *proof)
 
 	foreach(lc, proof->leaves)
 	{
-		Oid			relid = RelationGetRelid(((ProofLeaf *) lfirst(lc))->rel);
-
-		if (!ConditionalLockRelationOid(relid, RowShareLock))
+		if (is_waited_for(RelationGetRelid(((ProofLeaf *) lfirst(lc))->rel)))
 			return true;
-		UnlockRelationOid(relid, RowShareLock);
 	}
 	return false;
 }

@@ -16,7 +16,8 @@
  *	- SIGTERM (pg_terminate_backend(), a shutdown), or the database is wanted:
  *	  the job stays running and goes on in another worker; this start does
  *	  not count as fruitless;
- *	- a crash: the job stays running and the start stays counted;
+ *	- a crash, or a function of a user that terminates the worker it runs in:
+ *	  the job stays running and the start stays counted;
  *	- the extension or the job is gone: a line in the log.
  *
  * The worker is connected as the role that the dispatcher chose, or as the
@@ -25,6 +26,8 @@
  * and are repeated, so that it can leave when the database is wanted.
  */
 #include "postgres.h"
+
+#include <signal.h>
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -65,11 +68,26 @@ static volatile sig_atomic_t terminated = false;
 
 /* ---------- the end of the process ---------- */
 
+/* One that comes from this process is the doing of what the job runs, and would come again. */
 static void
-handle_sigterm(SIGNAL_ARGS)
+handle_sigterm(int signo, siginfo_t * info, void *context)
 {
-	terminated = true;
-	die(postgres_signal_arg);
+	int			save_errno = errno;
+
+	if (info->si_pid != MyProcPid)
+		terminated = true;
+	die(signo);
+	errno = save_errno;
+}
+
+/* As pqsignal() does, but told who has sent it. */
+static void
+catch_sigterm(void)
+{
+	struct sigaction action = {.sa_sigaction = handle_sigterm,.sa_flags = SA_RESTART | SA_SIGINFO};
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGTERM, &action, NULL);
 }
 
 /*
@@ -430,7 +448,7 @@ zdm_worker_main(Datum arg)
 	job_id = args.job_id;
 
 	zdm_process_init();
-	pqsignal(SIGTERM, handle_sigterm);
+	catch_sigterm();
 	connect_to_database(&args);
 
 	if (do_step("begin", take_lock, NULL) && has_job_lock &&

@@ -80,5 +80,20 @@ wait_done($node, $job, 'mended and retried');
 is(wrong_rows($node, 't'), 0, 'mended and retried: every row is right');
 is(sql($node, "SELECT fruitless_starts FROM zdm.job WHERE job_id = $job"), 0, 'mended and retried: the crashes are forgotten');
 
+# ---- a function that terminates the worker it runs in: neither is that tried for ever ----
+
+make_table($node, 'own', 200);
+sql($node, q{
+	CREATE FUNCTION leave(id int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+		$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN id; END $$});
+$job = sql($node, q{SELECT zdm.start_backfill('own', 'new = leave(id::int)')});
+for my $try (1 .. 4)
+{
+	ok(poll($node, "SELECT waiting_for LIKE '% (try $try of 5)' FROM zdm.jobs WHERE job_id = $job", seconds => 10), "terminated by itself: a pause, $try");
+	let_time_pass();
+}
+ok(poll($node, "SELECT state = 'failed' FROM zdm.jobs WHERE job_id = $job", seconds => 40), 'terminated by itself: the job is given up');
+like(job($node, $job, 'last_error'), qr/its worker ended 5 times without finishing a batch/, 'terminated by itself: it says why');
+
 $node->stop;
 done_testing();

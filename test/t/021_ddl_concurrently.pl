@@ -209,7 +209,10 @@ $job = sql($node, q{
 });
 ok(poll($node, "SELECT state IN ('failed', 'done') FROM zdm.jobs WHERE job_id = $job"), 'an event trigger that calls what the user has made');
 is(sql($node, "SELECT count(*) FROM pg_roles WHERE rolname = 'made_by_evil'"), '0', 'it does not make the user a superuser');
-is(invalid_indexes(), '0', 'and leaves no invalid index');
+# from 17 on the statement has begun
+is(invalid_indexes(), $node->pg_version >= 17 ? '1' : '0', 'the index is left invalid where it was begun');
 sql($node, 'DROP EVENT TRIGGER on_ddl');
+sql($node, "SELECT zdm.cancel_job($job)");
+ok(poll($node, 'SELECT count(*) = 0 FROM pg_index WHERE NOT indisvalid'), 'cancelled: it is taken away');
 
 done_testing();
