@@ -80,7 +80,7 @@ definition AS (
 INSERT INTO zdm.backfill_cursor (job_id) SELECT job_id FROM job;
 SQL
 
-# Changes of constraints of the older library: one that is done, one that has failed.
+# Changes of constraints of a library that had no migrations: one that is done, one that has failed.
 my $old_recipes = <<'SQL';
 WITH job AS (
     INSERT INTO zdm.job (name, kind, target, target_schema, target_name, owner_id, owner, state, created_by, cluster_id, database_id)
@@ -106,7 +106,7 @@ for my $from (@older)
 	sql($node, "CREATE DATABASE $db");
 	sql($node, "CREATE EXTENSION zdm VERSION '$from'", $db);
 	sql($node, $old_job, $db);
-	my $has_recipes = sql($node, q{SELECT to_regclass('zdm.recipe_step') IS NOT NULL}, $db) eq 't';
+	my $has_recipes = sql($node, q{SELECT to_regclass('zdm.recipe_step') IS NOT NULL AND to_regclass('zdm.migration') IS NULL}, $db) eq 't';
 	sql($node, $old_recipes, $db) if $has_recipes;
 	is(sqlstate($node, "SELECT zdm.pause_job(zdm.job_id('kept'))", $db), '55000', "$from: not the library's version");
 
