@@ -22,6 +22,9 @@
 #define FALL_FACTOR 0.03
 #define RISE_STEP 0.2
 
+/* the same from there on, where it only creeps: a load that stays must not keep it low for ever */
+#define CREEP_STEP 0.05
+
 #define LEAST_DUTY 0.05
 
 void
@@ -44,7 +47,7 @@ zdm_controller_step(ZdmController *controller, double utilisation, double elapse
 
 	if (utilisation >= ZDM_CONTROLLER_FALL_FROM)
 		controller->duty *= pow(FALL_FACTOR, seconds);
-	else if (utilisation < RISE_BELOW)
-		controller->duty += RISE_STEP * seconds;
+	else
+		controller->duty += (utilisation < RISE_BELOW ? RISE_STEP : CREEP_STEP) * seconds;
 	controller->duty = Min(Max(controller->duty, LEAST_DUTY), 1);
 }
