@@ -265,3 +265,23 @@ zdm_catalog_ids(const char *sql, int64 id, int *count)
 	zdm_catalog_end(&scope);
 	return ids;
 }
+
+/*
+ * The first text of a query about the id $1, in the current memory context;
+ * NULL when it is that, or there is no row.
+ */
+char *
+zdm_catalog_ask(const char *sql, int64 id)
+{
+	MemoryContext mcxt = CurrentMemoryContext;
+	Oid			argtype = INT8OID;
+	Datum		value = Int64GetDatum(id);
+	ZdmCatalogScope scope;
+	char	   *answer = NULL;
+
+	zdm_catalog_begin(&scope);
+	if (zdm_catalog_execute(sql, 1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
+		answer = zdm_catalog_text(0, 1, mcxt);
+	zdm_catalog_end(&scope);
+	return answer;
+}

@@ -31,6 +31,7 @@ extern void zdm_catalog_end(ZdmCatalogScope *scope);
 /* each in a scope of its own */
 extern void zdm_catalog_set(const char *sql, int64 id, Oid argtype, Datum value, bool isnull);
 extern int64 *zdm_catalog_ids(const char *sql, int64 id, int *count);
+extern char *zdm_catalog_ask(const char *sql, int64 id);
 
 /* inside a scope only */
 extern int	zdm_catalog_execute(const char *sql, int nargs, const Oid *argtypes,

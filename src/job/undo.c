@@ -11,7 +11,8 @@
 /*
  * Cancel a job, whatever its state, so that its kind's clean_up() undoes it.
  * It is undone as role, unless it runs as its caller: the target's owner may be
- * another than when it was done.  reason (may be NULL) goes into the event.  The hook is told when that is over.
+ * another than when it was done.  reason (may be NULL) goes into the event.  The
+ * hook is told when that is over.
  * Of a job that is cancelled already the clean-up is tried anew, also when it
  * has been given up.  Locks the job's row; rights are the caller's to check.
  * Errors with OBJECT_NOT_IN_PREREQUISITE_STATE when it is done and leaves

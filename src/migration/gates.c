@@ -9,7 +9,6 @@
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "core/args.h"
 #include "core/catalog.h"
 #include "fmgr.h"
@@ -36,21 +35,11 @@ typedef char *(*GateFunction) (const ZdmMigration *migration);
 
 /* ---------- what several gates use ---------- */
 
-/* The first text of a query about the migration, $1 being its id; NULL for none. */
+/* Of a query about the migration, $1 being its id. */
 static char *
 ask(const ZdmMigration *migration, const char *sql)
 {
-	MemoryContext mcxt = CurrentMemoryContext;
-	Oid			argtype = INT8OID;
-	Datum		value = Int64GetDatum(migration->id);
-	ZdmCatalogScope scope;
-	char	   *answer = NULL;
-
-	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute(sql, 1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
-		answer = zdm_catalog_text(0, 1, mcxt);
-	zdm_catalog_end(&scope);
-	return answer;
+	return zdm_catalog_ask(sql, migration->id);
 }
 
 static TimestampTz

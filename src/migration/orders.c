@@ -100,16 +100,25 @@ accept_owner(ZdmMigration *migration)
 	zdm_migration_adopt(migration);
 }
 
+/* The migration of a call that has work done, its rows locked; errors as what it is made of. */
+static ZdmMigration *
+migration_to_work_on(FunctionCallInfo fcinfo, const char *funcname)
+{
+	ZdmMigration *migration = zdm_migration_for_order(fcinfo, funcname);
+
+	require_local(migration);
+	accept_owner(migration);
+	return migration;
+}
+
 /* ---------- start ---------- */
 
 /* zdm.start(name text) */
 Datum
 zdm_start(PG_FUNCTION_ARGS)
 {
-	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.start()");
+	ZdmMigration *migration = migration_to_work_on(fcinfo, "zdm.start()");
 
-	require_local(migration);
-	accept_owner(migration);
 	if (migration->state == ZDM_MIGRATION_ABORTED)
 		refuse(migration, "started", psprintf("Use zdm.retry(%s) to do it all again.", quoted(migration)));
 	if (migration->state != ZDM_MIGRATION_PLANNED)
@@ -180,10 +189,8 @@ contract(ZdmMigration *migration)
 Datum
 zdm_contract(PG_FUNCTION_ARGS)
 {
-	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.contract()");
+	ZdmMigration *migration = migration_to_work_on(fcinfo, "zdm.contract()");
 
-	require_local(migration);
-	accept_owner(migration);
 	switch (migration->state)
 	{
 		case ZDM_MIGRATION_PLANNED:
@@ -297,10 +304,8 @@ require_trigger(const ZdmMigration *migration, const char *what)
 Datum
 zdm_revert(PG_FUNCTION_ARGS)
 {
-	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.revert()");
+	ZdmMigration *migration = migration_to_work_on(fcinfo, "zdm.revert()");
 
-	require_local(migration);
-	accept_owner(migration);
 	switch (migration->state)
 	{
 		case ZDM_MIGRATION_RETIRING:
@@ -356,11 +361,9 @@ abort_purge(ZdmMigration *migration)
 Datum
 zdm_abort(PG_FUNCTION_ARGS)
 {
-	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.abort()");
+	ZdmMigration *migration = migration_to_work_on(fcinfo, "zdm.abort()");
 	const char *why = by_caller("aborted");
 
-	require_local(migration);
-	accept_owner(migration);
 	switch (migration->state)
 	{
 		case ZDM_MIGRATION_PLANNED:
@@ -415,7 +418,6 @@ retry_job(ZdmMigration *migration, ZdmJob *job)
 	{
 		case ZDM_JOB_FAILED:
 			zdm_job_requeue(job, by_caller("retried"));
-			zdm_migration_adopt(migration);
 			break;
 		case ZDM_JOB_CANCELLED:
 			zdm_migration_set_error(migration, NULL);
@@ -434,11 +436,9 @@ retry_job(ZdmMigration *migration, ZdmJob *job)
 Datum
 zdm_retry(PG_FUNCTION_ARGS)
 {
-	ZdmMigration *migration = zdm_migration_for_order(fcinfo, "zdm.retry()");
+	ZdmMigration *migration = migration_to_work_on(fcinfo, "zdm.retry()");
 	ZdmJob	   *job = current_job(migration);
 
-	require_local(migration);
-	accept_owner(migration);
 	if (migration->state == ZDM_MIGRATION_ABORTED)
 		zdm_stage_start_main(migration, by_caller("retried"));
 	else if (migration->state == ZDM_MIGRATION_DONE)

@@ -40,19 +40,8 @@ typedef struct Reverify
 static char *
 trigger_version(int64 migration_id)
 {
-	Oid			argtype = INT8OID;
-	Datum		value = Int64GetDatum(migration_id);
-	MemoryContext mcxt = CurrentMemoryContext;
-	ZdmCatalogScope scope;
-	char	   *version = NULL;
-
-	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute("SELECT " ZDM_TRIGGER_VERSION_SQL " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
-							" WHERE migration_id = $1 LIMIT 1",
-							1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
-		version = zdm_catalog_text(0, 1, mcxt);
-	zdm_catalog_end(&scope);
-	return version;
+	return zdm_catalog_ask("SELECT " ZDM_TRIGGER_VERSION_SQL " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
+						   " WHERE migration_id = $1 LIMIT 1", migration_id);
 }
 
 /* The first of the ids that a query gives; 0 when it gives none. */

@@ -79,19 +79,26 @@ check_interval(const Interval *interval, const char *argname)
 				 errhint("0 is none at all.")));
 }
 
-/* A purge that waits for the end of the hold waits for the one that there is now. */
-void
-zdm_tracking_move_purge(const ZdmMigration *migration)
+/* When the purge of a retired migration begins: an expression over its job j and itself, m. */
+static void
+set_purge_time(const ZdmMigration *migration, const char *expression)
 {
 	Oid			argtype = INT8OID;
 	Datum		value = Int64GetDatum(migration->id);
 	ZdmCatalogScope scope;
 
 	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.job j SET not_before = m.retired_at + m.hold FROM zdm.migration m"
-						" WHERE m.migration_id = $1 AND j.job_id = m.purge_job AND m.stage = 'retired'",
+	zdm_catalog_execute(psprintf("UPDATE zdm.job j SET not_before = %s FROM zdm.migration m"
+								 " WHERE m.migration_id = $1 AND j.job_id = m.purge_job AND m.stage = 'retired'", expression),
 						1, &argtype, &value, NULL, SPI_OK_UPDATE);
 	zdm_catalog_end(&scope);
+}
+
+/* A purge that waits for the end of the hold waits for the one that there is now. */
+void
+zdm_tracking_move_purge(const ZdmMigration *migration)
+{
+	set_purge_time(migration, "m.retired_at + m.hold");
 	zdm_queue_request();
 }
 
@@ -99,34 +106,16 @@ zdm_tracking_move_purge(const ZdmMigration *migration)
 void
 zdm_tracking_keep_hold(const ZdmMigration *migration)
 {
-	Oid			argtype = INT8OID;
-	Datum		value = Int64GetDatum(migration->id);
-	ZdmCatalogScope scope;
-
-	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.job j SET not_before = greatest(j.not_before, m.retired_at + m.hold) FROM zdm.migration m"
-						" WHERE m.migration_id = $1 AND j.job_id = m.purge_job AND m.stage = 'retired'",
-						1, &argtype, &value, NULL, SPI_OK_UPDATE);
-	zdm_catalog_end(&scope);
+	set_purge_time(migration, "greatest(j.not_before, m.retired_at + m.hold)");
 }
 
 /* What a purge waits for while the hold lasts, in the current memory context; NULL when it is over. */
 char *
 zdm_tracking_hold_reason(const ZdmMigration *migration)
 {
-	Oid			argtype = INT8OID;
-	Datum		value = Int64GetDatum(migration->id);
-	MemoryContext mcxt = CurrentMemoryContext;
-	ZdmCatalogScope scope;
-	char	   *reason = NULL;
-
-	zdm_catalog_begin(&scope);
-	if (zdm_catalog_execute("SELECT format('the end of the hold at %s', (retired_at + hold)::timestamptz(0)) FROM zdm.migration"
-							" WHERE migration_id = $1 AND stage = 'retired' AND retired_at + hold > clock_timestamp()",
-							1, &argtype, &value, NULL, SPI_OK_SELECT) > 0)
-		reason = zdm_catalog_text(0, 1, mcxt);
-	zdm_catalog_end(&scope);
-	return reason;
+	return zdm_catalog_ask("SELECT format('the end of the hold at %s', (retired_at + hold)::timestamptz(0)) FROM zdm.migration"
+						   " WHERE migration_id = $1 AND stage = 'retired' AND retired_at + hold > clock_timestamp()",
+						   migration->id);
 }
 
 /*

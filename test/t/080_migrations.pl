@@ -41,17 +41,11 @@ sub crash
 	return;
 }
 
-# A test: the migration comes to that phase (and stage).
 sub reaches
 {
-	my ($name, $phase, $stage) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $is = $stage ? "phase = '$phase' AND stage = '$stage'" : "phase = '$phase'";
 
-	return 1 if ok(poll($node, "SELECT $is FROM zdm.migrations WHERE name = '$name'"), "$name: $phase" . ($stage ? " ($stage)" : ''));
-	diag sql($node, "\\x on\nSELECT * FROM zdm.migrations WHERE name = '$name'");
-	diag sql($node, "SELECT at, event, job_name, message FROM zdm.events WHERE migration = '$name' ORDER BY event_id");
-	return 0;
+	return migration_reaches($node, @_);
 }
 
 # A test: a worker is at that text.

@@ -11,17 +11,11 @@ use ZdmTest;
 
 my $node = new_node('orders', conf => [ 'zdm.launcher_interval = 1s', "log_line_prefix = '%m [%p] %b %e '" ]);
 
-# A test: the migration comes to that phase (and stage).
 sub reaches
 {
-	my ($name, $phase, $stage) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my $is = $stage ? "phase = '$phase' AND stage = '$stage'" : "phase = '$phase'";
 
-	return 1 if ok(poll($node, "SELECT $is FROM zdm.migrations WHERE name = '$name'"), "$name: $phase" . ($stage ? " ($stage)" : ''));
-	diag sql($node, "\\x on\nSELECT * FROM zdm.migrations WHERE name = '$name'");
-	diag sql($node, "SELECT at, event, job_name, message FROM zdm.events WHERE migration = '$name' ORDER BY event_id");
-	return 0;
+	return migration_reaches($node, @_);
 }
 
 sub columns_of

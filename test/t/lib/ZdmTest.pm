@@ -22,6 +22,7 @@ our @EXPORT = qw(
   new_node use_zdm sql try_sql sqlstate poll
   make_table keep_copy wrong_rows
   start_job unthrottle job worker_pid wait_for_rows wait_done
+  migration_reaches
   session
   log_position log_has
 );
@@ -234,6 +235,21 @@ sub wait_done
 	return 1 if is($err, '', "$what: done");
 	diag sql($node, "\\x on\nSELECT * FROM zdm.jobs WHERE job_id = $job; SELECT * FROM zdm.backfills WHERE job_id = $job", $option{db});
 	diag sql($node, "SELECT at, event, message FROM zdm.events WHERE job_id = $job ORDER BY event_id", $option{db});
+	return 0;
+}
+
+# ---- migrations ----
+
+# A test: the migration comes to that phase (and stage).
+sub migration_reaches
+{
+	my ($node, $name, $phase, $stage) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $is = $stage ? "phase = '$phase' AND stage = '$stage'" : "phase = '$phase'";
+
+	return 1 if ok(poll($node, "SELECT $is FROM zdm.migrations WHERE name = '$name'"), "$name: $phase" . ($stage ? " ($stage)" : ''));
+	diag sql($node, "\\x on\nSELECT * FROM zdm.migrations WHERE name = '$name'");
+	diag sql($node, "SELECT at, event, job_name, message FROM zdm.events WHERE migration = '$name' ORDER BY event_id");
 	return 0;
 }
 
