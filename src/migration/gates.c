@@ -278,15 +278,19 @@ gate_approval(const ZdmMigration *migration)
 					migration->approved_by_other ? ", which its creator cannot" : "");
 }
 
-/* While the old column has its name, others can still be made to use the new one. */
+/*
+ * While the old column has its name, others can still be made to use the new
+ * one, and it is as the plan has found it.
+ */
 static char *
 gate_dependents(const ZdmMigration *migration)
 {
+	char	   *reason;
+
 	if (migration->column == NULL || migration->state > ZDM_MIGRATION_READY)
 		return NULL;
-	return zdm_dependents_left(migration->target, migration->column,
-							   strcmp(migration->kind, "drop_column") == 0 ? ZDM_COLUMN_DROPPED :
-							   migration->new_column ? ZDM_COLUMN_RENAMED : ZDM_COLUMN_SWAPPED);
+	reason = zdm_dependents_left(migration);
+	return reason ? reason : zdm_record_difference(migration);
 }
 
 static char *

@@ -39,6 +39,7 @@ CREATE TABLE zdm.migration (
     manual          text[] NOT NULL DEFAULT '{}',
     manual_expand   text[] NOT NULL DEFAULT '{}',
     adds_column     text,
+    carries         jsonb,
     warnings        text[] NOT NULL DEFAULT '{}',
     settings        text[] NOT NULL,
     created_by      text NOT NULL,
@@ -294,6 +295,7 @@ COMMENT ON COLUMN zdm.migration.approved_at IS 'When';
 COMMENT ON COLUMN zdm.migration.manual IS 'What a person has to do or to approve before contract';
 COMMENT ON COLUMN zdm.migration.manual_expand IS 'What a person has to do and to approve before expand';
 COMMENT ON COLUMN zdm.migration.adds_column IS 'The clause of ALTER TABLE that adds the new column, as subscribers need it, NULL for none';
+COMMENT ON COLUMN zdm.migration.carries IS 'What the old column had when the plan was made, and how it was defined: what is put on it later is not in the plan; NULL where there is no old column';
 COMMENT ON COLUMN zdm.migration.warnings IS 'What a person should know';
 COMMENT ON COLUMN zdm.migration.settings IS 'Settings at submit: name, value, name, value...';
 COMMENT ON COLUMN zdm.migration.created_by IS 'Role that created it';
