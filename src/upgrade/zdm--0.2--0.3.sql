@@ -725,7 +725,7 @@ COMMENT ON COLUMN zdm.migration.verify_job IS 'Job that compares both shapes aga
 COMMENT ON COLUMN zdm.migration.verified_from IS 'When the last repeated verification began that was clean';
 
 COMMENT ON COLUMN zdm.migration.verified_at IS 'When it ended';
-COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Version of the trigger when it began';
+COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Versions of the trigger, of the table and of its partitions, when it began';
 
 COMMENT ON COLUMN zdm.migration.verify_error IS 'What the last repeated verification has found, NULL for nothing';
 
@@ -829,7 +829,7 @@ COMMENT ON COLUMN zdm.mapping.reverse IS 'Expression for the old column, NULL fo
 COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement changes both';
 
 COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
-COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Version of the trigger as zdm has made it';
+COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Versions of the trigger, of the table and of its partitions, as zdm has made it';
 COMMENT ON COLUMN zdm.mapping.column_types IS 'Types of the old and the new column as zdm has found or made them';
 
 COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
@@ -992,7 +992,7 @@ CREATE FUNCTION zdm.sync_later_triggers(target regclass, mapping_id bigint) RETU
 COMMENT ON FUNCTION zdm.sync_later_triggers(regclass, bigint) IS
     'Internal: BEFORE row triggers of the table, its partitions and children that fire after the sync trigger of that mapping.';
 
-CREATE FUNCTION zdm.sync_counts(mapping_id bigint, OUT conflicts bigint, OUT drift bigint, OUT errors bigint, OUT last_at timestamptz)
+CREATE FUNCTION zdm.sync_counts(mapping_id bigint, OUT conflicts bigint, OUT drift bigint, OUT errors bigint, OUT last_at timestamptz, OUT last_fault_at timestamptz)
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'zdm_sync_counts';
 
 COMMENT ON FUNCTION zdm.sync_counts(bigint) IS
