@@ -105,6 +105,10 @@ extern void zdm_column_list_dependents(ZdmColumnPlan *build);
 extern void zdm_dependents_record(ZdmColumnRecord *record, Relation rel, AttrNumber attnum, ZdmColumnFate fate);
 
 /* record.c */
+
+/* is key of a record about the column alone? */
+#define ZDM_RECORD_OWN_SQL "(key = 'NOT NULL' OR key LIKE 'the %')"
+
 extern void zdm_record_add(ZdmColumnRecord *record, const char *what, const char *definition);
 extern char *zdm_record_take(Relation rel, AttrNumber attnum, ZdmColumnFate fate);
 

@@ -167,8 +167,8 @@ gate_sync(const ZdmMigration *migration)
 {
 	return ask(migration,
 			   "SELECT format('%s rows could not be converted, and %s were changed on the new side only or before another trigger, the last at %s:"
-			   " zdm.sync_samples has some; mended, they are verified within the hour', c.errors, c.drift, c.last_fault_at::timestamptz(0))"
-			   " FROM (SELECT p.mapping_id, v.since" LAST_VERIFICATION ") v, zdm.sync_counts(v.mapping_id) c"
+			   " zdm.sync_samples has some; mended, they are verified within the hour, or at once by zdm.retry(%L)', c.errors, c.drift, c.last_fault_at::timestamptz(0), v.name)"
+			   " FROM (SELECT m.name, p.mapping_id, v.since" LAST_VERIFICATION ") v, zdm.sync_counts(v.mapping_id) c"
 			   " WHERE c.errors + c.drift > 0 AND c.last_fault_at >= coalesce(v.since, '-infinity')");
 }
 
@@ -208,7 +208,7 @@ trigger_was_changed(const ZdmMigration *migration)
 {
 	return ask(migration,
 			   "SELECT " TRIGGER_NAME " || CASE WHEN s.relid = m.target THEN ' was altered by somebody' ELSE ' was altered by somebody, or the partition attached,' END"
-			   "  || ' after the rows were last verified, which they are again within the hour'"
+			   "  || format(' after the rows were last verified, which they are again within the hour, or at once by zdm.retry(%L)', m.name)"
 			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) CROSS JOIN LATERAL " ZDM_SYNC_TRIGGERS_SQL " s"
 			   " WHERE migration_id = $1 AND " TRIGGER_HAS_TO_FIRE
 			   " AND s.version <> ALL (string_to_array(concat_ws(',', p.trigger_made, m.verified_trigger), ',')) LIMIT 1");

@@ -206,7 +206,7 @@ COMMENT ON FUNCTION zdm.revert(text) IS
 COMMENT ON FUNCTION zdm.abort(text) IS
     'End a migration from anywhere before it is purged: what it has done is undone in reverse order. A planned one just ends. Inverse: zdm.retry does it all again.';
 COMMENT ON FUNCTION zdm.retry(text) IS
-    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew.';
+    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew. Of one that waits to be contracted or purged, verify the rows at once.';
 COMMENT ON FUNCTION zdm.pause_migration(text) IS
     'Stop a migration at work, keeping its progress. Inverse: zdm.resume_migration.';
 COMMENT ON FUNCTION zdm.resume_migration(text) IS

@@ -149,6 +149,13 @@ zdm_reverify_run(const ZdmJob *job)
 
 /* ---------- starting ---------- */
 
+/* 0: there is none. */
+static int64
+verify_job(const ZdmMigration *migration)
+{
+	return first_id("SELECT verify_job FROM zdm.migration WHERE migration_id = $1 AND verify_job IS NOT NULL", migration->id);
+}
+
 static void
 set_job(const ZdmMigration *migration, int64 job_id)
 {
@@ -166,7 +173,7 @@ set_job(const ZdmMigration *migration, int64 job_id)
 void
 zdm_reverify_start(const ZdmMigration *migration)
 {
-	int64		job_id = first_id("SELECT verify_job FROM zdm.migration WHERE migration_id = $1 AND verify_job IS NOT NULL", migration->id);
+	int64		job_id = verify_job(migration);
 	ZdmJob	   *job = job_id != 0 ? zdm_job_lock(job_id, true) : NULL;
 
 	if (mapping_of(migration->id) == 0 || (job && job->state != ZDM_JOB_CANCELLED))
@@ -186,4 +193,22 @@ zdm_reverify_start(const ZdmMigration *migration)
 	}
 	zdm_job_set_not_before(job_id, in_ms(EVERY_MS));
 	zdm_queue_request();
+}
+
+/*
+ * Compare the shapes now, and not only when it is time again; false when
+ * nothing compares them.  Does not commit.
+ */
+bool
+zdm_reverify_hurry(const ZdmMigration *migration)
+{
+	int64		job_id = verify_job(migration);
+	ZdmJob	   *job = job_id != 0 ? zdm_job_lock(job_id, true) : NULL;
+
+	if (job == NULL || (job->state != ZDM_JOB_QUEUED && job->state != ZDM_JOB_RUNNING))
+		return false;
+	if (job->state == ZDM_JOB_QUEUED)
+		zdm_job_set_not_before(job_id, 0);
+	zdm_queue_request();
+	return true;
 }

@@ -608,7 +608,7 @@ COMMENT ON FUNCTION zdm.abort(text) IS
     'End a migration from anywhere before it is purged: what it has done is undone in reverse order. A planned one just ends. Inverse: zdm.retry does it all again.';
 
 COMMENT ON FUNCTION zdm.retry(text) IS
-    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew.';
+    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew. Of one that waits to be contracted or purged, verify the rows at once.';
 
 COMMENT ON FUNCTION zdm.pause_migration(text) IS
     'Stop a migration at work, keeping its progress. Inverse: zdm.resume_migration.';
@@ -1487,7 +1487,10 @@ SELECT m.name,
             WHEN m.phase = 'planned' THEN pg_catalog.format('Read zdm.plan(%L), then call zdm.start(%L).', m.name, m.name)
             WHEN s.status = 'failed' THEN
                  pg_catalog.format('Mend what last_error says, then call zdm.retry(%L)%s.', m.name,
-                                   CASE WHEN m.phase IN ('expand', 'migrate') THEN pg_catalog.format(', or give up with zdm.abort(%L)', m.name) ELSE '' END)
+                                   CASE WHEN m.phase IN ('expand', 'migrate') THEN pg_catalog.format(', or give up with zdm.abort(%L)', m.name)
+                                        WHEN m.stage = 'retiring' THEN pg_catalog.format(', or go back with zdm.revert(%L)', m.name) ELSE '' END)
+            WHEN s.status IN ('paused', 'running') AND EXISTS (SELECT FROM zdm.stop_order) THEN
+                 'Call zdm.resume_all() when all jobs may go on.'
             WHEN s.status = 'paused' THEN pg_catalog.format('Call zdm.resume_migration(%L).', m.name)
             WHEN m.stage = 'ready' AND m.approved_at IS NULL AND (m.needs_approval OR pg_catalog.cardinality(m.manual) > 0) THEN
                  pg_catalog.format('Do what zdm.plan(%L) leaves to a person%s, and call zdm.approve(%L).', m.name,
