@@ -67,7 +67,7 @@ SRCS = \
 	src/migration/api_columns.c src/migration/build.c src/migration/carry_column.c src/migration/carry_constraint.c \
 	src/migration/carry_default.c src/migration/carry_index.c src/migration/carry_policy.c src/migration/carry_statistics.c \
 	src/migration/carry_trigger.c \
-	src/migration/column.c src/migration/dependents.c src/migration/mapped.c src/migration/plan_add.c \
+	src/migration/column.c src/migration/dependents.c src/migration/record.c src/migration/mapped.c src/migration/plan_add.c \
 	src/migration/plan_drop.c src/migration/plan_rename.c src/migration/plan_type.c src/migration/rewrite.c \
 	src/migration/rows.c \
 	src/worker/dispatcher.c src/worker/kinds.c src/worker/launcher.c src/worker/list.c \

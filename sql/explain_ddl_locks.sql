@@ -477,7 +477,16 @@ INSERT INTO statements (statement) VALUES
     ('ALTER INDEX t_v DEPENDS ON EXTENSION plpgsql'),
     ('CREATE FOREIGN TABLE fresh PARTITION OF vpart FOR VALUES IN (2) SERVER xl_server'),
     ('DROP AGGREGATE IF EXISTS nothing (int)'),
-    ('CREATE FUNCTION fresh() RETURNS int LANGUAGE sql AS ''SELECT 1''');
+    ('CREATE FUNCTION fresh() RETURNS int LANGUAGE sql AS ''SELECT 1'''),
+    ('ALTER TABLE t ADD CONSTRAINT t_nv CHECK (a > 1) NOT VALID'),
+    ('ALTER TABLE t ADD CONSTRAINT t_nv FOREIGN KEY (a) REFERENCES p NOT VALID'),
+    ('ALTER TABLE t ADD CONSTRAINT t_nv UNIQUE (a)'),
+    ('ALTER TABLE t ADD CONSTRAINT t_v UNIQUE (a)'),
+    ('ALTER TABLE t ADD CONSTRAINT t_nv UNIQUE USING INDEX t_nn'),
+    ('ALTER TABLE t RENAME CONSTRAINT t_nv TO t_p_nv'),
+    ('ALTER TABLE t ADD PRIMARY KEY (a)'),
+    ('ALTER TABLE viewed ADD CONSTRAINT viewed_id PRIMARY KEY USING INDEX viewed_id'),
+    ('ALTER TABLE inh_child ADD CONSTRAINT inh_c CHECK (a > -1) NOT VALID');
 
 -- Statements that not every version has, or that do not do the same on each; "outcome" is how the comparison begins.
 CREATE TABLE newer (n int GENERATED ALWAYS AS IDENTITY, first int, last int, outcome text, statement text);

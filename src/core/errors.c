@@ -15,6 +15,17 @@ copy_or_null(MemoryContext mcxt, const char *s)
 	return s ? MemoryContextStrdup(mcxt, s) : NULL;
 }
 
+/* What stands in the way of a DROP is named in the detail only, and the message is what views show. */
+static char *
+whole_message(const ErrorData *edata)
+{
+	const char *message = edata->message ? edata->message : "unknown error";
+
+	if (edata->sqlerrcode == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST && edata->detail)
+		return psprintf("%s: %s", message, edata->detail);
+	return pstrdup(message);
+}
+
 /*
  * In a PG_CATCH block at the top of a worker: take the current error into
  * mcxt, clear the error state and abort the
@@ -28,7 +39,7 @@ zdm_error_capture(MemoryContext mcxt)
 	ZdmError   *error = palloc0(sizeof(ZdmError));
 
 	error->sqlerrcode = edata->sqlerrcode;
-	error->message = pstrdup(edata->message ? edata->message : "unknown error");
+	error->message = whole_message(edata);
 	error->detail = copy_or_null(mcxt, edata->detail);
 	error->hint = copy_or_null(mcxt, edata->hint);
 	error->context = copy_or_null(mcxt, edata->context);

@@ -17,7 +17,9 @@
 #include "catalog/pg_event_trigger.h"
 #include "commands/trigger.h"
 #include "compat/compat.h"
+#include "core/identity.h"
 #include "ddl/portal.h"
+#include "ddl/watch.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "tcop/pquery.h"
@@ -170,7 +172,18 @@ run_toplevel(const char *sql, const Node *stmt)
 	while (ActiveSnapshotSet())
 		PopActiveSnapshot();
 	become_by_role();
-	run_statement(sql, stmt, true);
+	/* each look would be logged */
+	(void) zdm_try_session_setting("log_lock_waits", "off");
+	zdm_watch_deadlocks();
+	PG_TRY();
+	{
+		run_statement(sql, stmt, true);
+	}
+	PG_FINALLY();
+	{
+		zdm_watch_deadlocks_end();
+	}
+	PG_END_TRY();
 }
 
 /*

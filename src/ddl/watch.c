@@ -1,11 +1,17 @@
 /*
  * watch.c
- *	  Leaving the lock queue when a statement waits in it for too long.
+ *	  Leaving the lock queue when a statement waits in it for too long, or when
+ *	  others can never go on unless it does.
  *
  * A statement that commits in its middle waits for old transactions as long as
  * it takes, which is in nobody's way, and may then ask for a strong lock,
  * behind which everybody queues.  lock_timeout would end both waits.  So a
  * timer looks what this process waits for.
+ *
+ * The waits for old transactions can end in a deadlock: one of them asks for
+ * the table, whose lock this statement keeps.  PostgreSQL looks for a deadlock
+ * once in a wait, and fails the process that does; when this one has waited
+ * for longer, that is the other.  So it looks again and again.
  *
  * It looks from a signal handler at fields of the process's own entry, which
  * are changed meanwhile at worst: then the statement is cancelled although it
@@ -24,7 +30,11 @@
 /* looks in one longest wait; so many in a row that see it waiting end it */
 #define LOOKS 4
 
+/* well below the server's default deadlock_timeout, so that it is we who find a deadlock */
+#define DEADLOCK_LOOK_MS 100
+
 static TimeoutId watch_timer;
+static TimeoutId deadlock_timer;
 static volatile sig_atomic_t looks_in_queue = 0;
 static volatile sig_atomic_t has_left = false;
 
@@ -75,4 +85,31 @@ zdm_watch_end(void)
 	if (has_left)
 		QueryCancelPending = false;
 	return has_left;
+}
+
+static void
+look_for_deadlock(void)
+{
+	if (MyProc->waitLock != NULL)
+		CheckDeadLockAlert();
+}
+
+/* From now on, a wait for a lock that is part of a deadlock errors with it. */
+void
+zdm_watch_deadlocks(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		deadlock_timer = RegisterTimeout(USER_TIMEOUT, look_for_deadlock);
+	registered = true;
+	enable_timeout_every(deadlock_timer, TimestampTzPlusMilliseconds(GetCurrentTimestamp(), DEADLOCK_LOOK_MS),
+						 DEADLOCK_LOOK_MS);
+}
+
+/* No more. */
+void
+zdm_watch_deadlocks_end(void)
+{
+	disable_timeout(deadlock_timer, false);
 }

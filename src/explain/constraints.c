@@ -39,12 +39,46 @@ check_expression(const ZdmFacts *facts, Oid relid, const Constraint *con)
 	relation_close(rel, NoLock);
 }
 
+/*
+ * Fails when relid has a constraint of that name, unless the statement drops
+ * some.  merges: one that is only inherited becomes the table's own.
+ */
+void
+zdm_facts_refuse_taken_constraint(ZdmFacts *facts, Oid relid, const char *name, bool merges)
+{
+	Oid			conid = name && !facts->frees_names ? get_relation_constraint_oid(relid, name, true) : InvalidOid;
+	HeapTuple	tuple = OidIsValid(conid) ? SearchSysCache1(CONSTROID, ObjectIdGetDatum(conid)) : NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	if (!merges || ((Form_pg_constraint) GETSTRUCT(tuple))->conislocal)
+		zdm_facts_fails(facts, relid, "Fails: a constraint of that name is there already. Choose another name, or use zdm.validate_constraint() when it is the same and NOT VALID.");
+	ReleaseSysCache(tuple);
+}
+
+/* The index of a constraint is a relation, and there is one primary key. */
+static void
+refuse_second_key(ZdmFacts *facts, Oid relid, const IndexStmt *stmt)
+{
+	Oid			taken = stmt->idxname ? get_relname_relid(stmt->idxname, get_rel_namespace(relid)) : InvalidOid;
+
+	if (facts->frees_names)
+		return;
+	if (OidIsValid(taken) && taken != stmt->indexOid)
+		zdm_facts_fails(facts, relid, "Fails: a relation of that name is there already. Choose another name.");
+	zdm_facts_refuse_taken_constraint(facts, relid, stmt->idxname, false);
+	if (stmt->primary && zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisprimary",
+										relid, InvalidOid, 0) != NIL)
+		zdm_facts_fails(facts, relid, "Fails: the table has a primary key already. Drop it in the same statement, or add a unique constraint.");
+}
+
 static void
 add_check(ZdmFacts *facts, Oid relid, bool recurse, const Constraint *con)
 {
 	bool		down = recurse && !con->is_no_inherit;
 
 	check_expression(facts, relid, con);
+	zdm_facts_refuse_taken_constraint(facts, relid, con->conname, true);
 	zdm_facts_lock_list(facts, zdm_facts_tree(relid, down), AccessExclusiveLock);
 	if (!con->skip_validation)
 		zdm_facts_scan_list(facts, zdm_facts_leaves(relid, down),
@@ -123,6 +157,7 @@ zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt)
 
 	zdm_facts_require_key_columns(facts, relid, stmt);
 	zdm_facts_refuse_virtual_keys(facts, relid, stmt);
+	refuse_second_key(facts, relid, stmt);
 	foreach(lc, stmt->primary ? stmt->indexParams : NIL)
 		refuse_invalid_not_null(facts, relid, lfirst_node(IndexElem, lc)->name);
 	zdm_facts_lock_list(facts, tree, stmt->primary ? AccessExclusiveLock : ShareLock);
@@ -156,6 +191,7 @@ require_not_null(ZdmFacts *facts, Oid relid, Oid indexid)
 void
 zdm_explain_use_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt)
 {
+	refuse_second_key(facts, relid, stmt);
 	/* renamed like the constraint */
 	if (stmt->idxname && strcmp(stmt->idxname, get_rel_name(stmt->indexOid)) != 0)
 		zdm_facts_lock(facts, stmt->indexOid, ShareUpdateExclusiveLock);

@@ -18,6 +18,7 @@ typedef struct ZdmFacts
 	List	   *notes;			/* of ZdmDdlFact without a relation */
 	List	   *new_columns;	/* of String: those that the statement itself
 								 * adds */
+	bool		frees_names;	/* it drops constraints, or what may have some */
 } ZdmFacts;
 
 /* what one must have on a relation, if not its owner's rights */
@@ -90,6 +91,7 @@ extern void zdm_explain_add_constraint(ZdmFacts *facts, Oid relid, bool recurse,
 extern void zdm_explain_add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con);
 extern void zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
 extern void zdm_explain_use_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
+extern void zdm_facts_refuse_taken_constraint(ZdmFacts *facts, Oid relid, const char *name, bool merges);
 extern void zdm_explain_drop_constraint(ZdmFacts *facts, Oid relid, bool recurse,
 										const AlterTableCmd *cmd);
 extern void zdm_explain_alter_constraint(ZdmFacts *facts, Oid relid, const AlterTableCmd *cmd);

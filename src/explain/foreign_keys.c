@@ -242,6 +242,7 @@ zdm_explain_add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con)
 	List	   *unchecked;
 
 	check_foreign_key(facts, relid, pkid, con);
+	zdm_facts_refuse_taken_constraint(facts, relid, con->conname, false);
 	zdm_facts_require_references(pkid, con->pk_attrs);
 	zdm_facts_lock_list(facts, zdm_facts_tree(relid, partitioned), ShareRowExclusiveLock);
 	zdm_facts_lock_list(facts, zdm_facts_tree(pkid, pk_partitioned), ShareRowExclusiveLock);

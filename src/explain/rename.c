@@ -59,6 +59,7 @@ rename_constraint(ZdmFacts *facts, Oid relid, const RenameStmt *stmt)
 									   con->contype != CONSTRAINT_FOREIGN && !OidIsValid(indexid)),
 						AccessExclusiveLock);
 	ReleaseSysCache(tuple);
+	zdm_facts_refuse_taken_constraint(facts, relid, stmt->newname, false);
 	if (OidIsValid(indexid))
 		zdm_facts_lock(facts, indexid, ShareUpdateExclusiveLock);
 }

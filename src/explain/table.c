@@ -353,6 +353,8 @@ check_columns(ZdmFacts *facts, Oid relid, const List *cmds)
 		if (cmd->subtype == AT_AddColumn)
 			facts->new_columns = lappend(facts->new_columns,
 										 makeString(pstrdup(((ColumnDef *) cmd->def)->colname)));
+		if (cmd->subtype == AT_DropConstraint || cmd->subtype == AT_DropColumn)
+			facts->frees_names = true;
 	}
 	foreach(lc, cmds)
 		check_column(facts, relid, lfirst_node(AlterTableCmd, lc));

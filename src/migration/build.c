@@ -260,6 +260,15 @@ number_steps(List *steps, int number)
 	return number;
 }
 
+/* What becomes of the old column. */
+ZdmColumnFate
+zdm_column_plan_fate(const ZdmColumnPlan *build)
+{
+	if (build->final_name == NULL)
+		return ZDM_COLUMN_DROPPED;
+	return strcmp(build->final_name, build->old_name) == 0 ? ZDM_COLUMN_SWAPPED : ZDM_COLUMN_RENAMED;
+}
+
 /* The plan, its steps numbered through all stages. */
 ZdmMigrationPlan *
 zdm_column_plan_end(ZdmColumnPlan *build)
@@ -270,5 +279,7 @@ zdm_column_plan_end(ZdmColumnPlan *build)
 	number = number_steps(plan->retire, number);
 	(void) number_steps(plan->purge, number);
 	plan->removes = plan->retire != NIL || plan->purge != NIL;
+	if (AttributeNumberIsValid(build->attnum))
+		plan->carries = zdm_record_take(build->rel, build->attnum, zdm_column_plan_fate(build));
 	return plan;
 }

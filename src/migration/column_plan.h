@@ -60,6 +60,7 @@ extern void zdm_column_plan_hand_over(ZdmColumnPlan *build, Oid target, const ch
 extern void zdm_column_plan_manual(ZdmColumnPlan *build, const char *fmt,...) pg_attribute_printf(2, 3);
 extern void zdm_column_plan_warn(ZdmColumnPlan *build, const char *fmt,...) pg_attribute_printf(2, 3);
 extern void zdm_column_plan_take_mapping(ZdmColumnPlan *build, ZdmMapping *mapping);
+extern ZdmColumnFate zdm_column_plan_fate(const ZdmColumnPlan *build);
 extern ZdmMigrationPlan *zdm_column_plan_end(ZdmColumnPlan *build);
 extern char *zdm_column_plan_join(List *statements);
 
@@ -98,7 +99,18 @@ typedef struct ZdmIndexCarry
 extern ZdmIndexCarry *zdm_carry_index(ZdmColumnPlan *build, Oid index);
 
 /* dependents.c */
+typedef struct ZdmColumnRecord ZdmColumnRecord;
+
 extern void zdm_column_list_dependents(ZdmColumnPlan *build);
+extern void zdm_dependents_record(ZdmColumnRecord *record, Relation rel, AttrNumber attnum, ZdmColumnFate fate);
+
+/* record.c */
+
+/* is key of a record about the column alone? */
+#define ZDM_RECORD_OWN_SQL "(key = 'NOT NULL' OR key LIKE 'the %')"
+
+extern void zdm_record_add(ZdmColumnRecord *record, const char *what, const char *definition);
+extern char *zdm_record_take(Relation rel, AttrNumber attnum, ZdmColumnFate fate);
 
 /* rows.c */
 typedef struct ZdmRows

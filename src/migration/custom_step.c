@@ -24,6 +24,7 @@
 #include "utils/timestamp.h"
 
 #define LOCK_STRONG "ACCESS EXCLUSIVE"
+#define LOCK_FOREIGN_KEY "SHARE ROW EXCLUSIVE"
 #define LOCK_BY_STATEMENT "as the statement takes"
 
 /* what the call is about */
@@ -311,7 +312,7 @@ append_addition(Call *call, const char *table, const char *name, const char *def
 		get_rel_relkind(table_of(call)) == RELKIND_PARTITIONED_TABLE;
 	if (adopts)
 		statement = psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s", table, quote_identifier(name), definition);
-	append(call, ZDM_STEP_DDL, name, statement, LOCK_STRONG)->undo =
+	append(call, ZDM_STEP_DDL, name, statement, constraint->contype == CONSTR_FOREIGN ? LOCK_FOREIGN_KEY : LOCK_STRONG)->undo =
 		psprintf("ALTER TABLE %s DROP CONSTRAINT IF EXISTS %s", table, quote_identifier(name));
 	return !adopts;
 }

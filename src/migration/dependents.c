@@ -24,7 +24,8 @@ PG_FUNCTION_INFO_V1(zdm_dependents);
 
 enum
 {
-	DEP_KIND, DEP_NAME, DEP_HOW, DEP_CERTAIN, DEP_CARRIED, DEP_COUNT
+	DEP_KIND, DEP_NAME, DEP_HOW, DEP_CERTAIN, DEP_CARRIED, DEP_COUNT,
+	DEP_DEFINITION = DEP_COUNT	/* for the record of a plan only */
 };
 
 /*
@@ -98,10 +99,17 @@ static const char dependents_sql[] =
 " SELECT DISTINCT * FROM ("
 "  SELECT f.kind, CASE WHEN f.kind = 'default' THEN pg_describe_object(f.classid, f.objid, f.objsubid)"
 "                      ELSE (SELECT identity FROM pg_identify_object(f.classid, f.objid, f.objsubid)) END AS name,"
-"         f.how, true AS certain, f.carried FROM found f"
+"         f.how, true AS certain, f.carried,"
+"         CASE WHEN f.kind = 'index' THEN pg_get_indexdef(f.objid)"
+"              WHEN f.kind = 'statistics' THEN pg_get_statisticsobjdef(f.objid)"
+"              WHEN f.kind = 'trigger' THEN pg_get_triggerdef(f.objid)"
+"              WHEN f.kind = 'policy' THEN (SELECT concat_ws(' ', polcmd, polpermissive, polroles::regrole[]::text,"
+"                     pg_get_expr(polqual, polrelid), 'WITH CHECK', pg_get_expr(polwithcheck, polrelid))"
+"                     FROM pg_policy WHERE oid = f.objid)"
+"              ELSE regexp_replace(f.how, ' NOT VALID$', '') END AS definition FROM found f"
 "   WHERE NOT (f.kind = 'trigger' AND f.objid IN (SELECT oid FROM pg_trigger WHERE tgname ~ '^~zdm_'))"
 "  UNION ALL"
-"  SELECT 'function', (SELECT identity FROM pg_identify_object('pg_proc'::regclass, g.oid, 0)), 'name found in its text', false, false"
+"  SELECT 'function', (SELECT identity FROM pg_identify_object('pg_proc'::regclass, g.oid, 0)), 'name found in its text', false, false, ''"
 "    FROM guessed g) all_of_it"
 " ORDER BY certain DESC, kind, name, how";
 
@@ -136,14 +144,6 @@ static bool
 is_word(char **row, int column, const char *word)
 {
 	return strcmp(row[column], word) == 0;
-}
-
-static ZdmColumnFate
-fate_of(const ZdmColumnPlan *build)
-{
-	if (build->final_name == NULL)
-		return ZDM_COLUMN_DROPPED;
-	return strcmp(build->final_name, build->old_name) == 0 ? ZDM_COLUMN_SWAPPED : ZDM_COLUMN_RENAMED;
 }
 
 /*
@@ -184,14 +184,14 @@ list_publication(ZdmColumnPlan *build, char **row)
 		zdm_column_plan_manual(build, "Publication %s publishes column \"%s\" of table %s (%s): on each of its subscribers ALTER TABLE %s %s, then put \"%s\" in its place in the publication%s.",
 							   row[DEP_NAME], build->old_name, build->table, row[DEP_HOW], build->table, build->plan->adds_column,
 							   build->working_name,
-							   fate_of(build) == ZDM_COLUMN_SWAPPED ? "; when the old one is retired, the columns change their names, and have to there, too" : "");
+							   zdm_column_plan_fate(build) == ZDM_COLUMN_SWAPPED ? "; when the old one is retired, the columns change their names, and have to there, too" : "");
 }
 
 static void
 list_dependent(ZdmColumnPlan *build, char **row)
 {
 	const char *guess = is_word(row, DEP_CERTAIN, "t") ? "" : "perhaps ";
-	ZdmColumnFate fate = fate_of(build);
+	ZdmColumnFate fate = zdm_column_plan_fate(build);
 
 	if (is_word(row, DEP_KIND, "generated column"))
 		refuse_generated(build, row[DEP_NAME]);
@@ -231,15 +231,17 @@ zdm_column_list_dependents(ZdmColumnPlan *build)
 }
 
 /*
- * What still uses a column and is left to a person, as a sentence; NULL when
- * nothing does, or when there is no such column.  What is only guessed does
- * not count.
+ * What still uses the old column of a migration and is left to a person, as a
+ * sentence; NULL when nothing does, or when there is no such column.  What is
+ * only guessed does not count.
  */
 char *
-zdm_dependents_left(Oid relid, const char *column, ZdmColumnFate fate)
+zdm_dependents_left(const ZdmMigration *migration)
 {
-	Relation	rel = try_relation_open(relid, AccessShareLock);
-	AttrNumber	attnum = rel ? get_attnum(relid, column) : InvalidAttrNumber;
+	const char *column = migration->column;
+	ZdmColumnFate fate = zdm_migration_fate(migration);
+	Relation	rel = try_relation_open(migration->target, AccessShareLock);
+	AttrNumber	attnum = rel ? get_attnum(migration->target, column) : InvalidAttrNumber;
 	ZdmRows    *rows;
 	char	   *first = NULL;
 	int			left = 0;
@@ -262,6 +264,34 @@ zdm_dependents_left(Oid relid, const char *column, ZdmColumnFate fate)
 	if (left > 1)
 		return psprintf("%s and %d more use column \"%s\": see zdm.dependents()", first, left - 1, column);
 	return left == 1 ? psprintf("%s uses column \"%s\"", first, column) : NULL;
+}
+
+/* What becomes of the old column of a migration that has one. */
+ZdmColumnFate
+zdm_migration_fate(const ZdmMigration *migration)
+{
+	if (strcmp(migration->kind, "drop_column") == 0)
+		return ZDM_COLUMN_DROPPED;
+	return migration->new_column ? ZDM_COLUMN_RENAMED : ZDM_COLUMN_SWAPPED;
+}
+
+/*
+ * What the plan of a column carries over, into a record: see record.c.  A
+ * publication has nothing of the column that could be lost with it.
+ */
+void
+zdm_dependents_record(ZdmColumnRecord *record, Relation rel, AttrNumber attnum, ZdmColumnFate fate)
+{
+	ZdmRows    *rows = find_dependents(rel, attnum, get_attname(RelationGetRelid(rel), attnum, false));
+
+	for (int i = 0; i < rows->count; i++)
+	{
+		char	  **row = rows->values[i];
+
+		if (is_word(row, DEP_CERTAIN, "t") && !is_left(row, fate) && !is_word(row, DEP_KIND, "publication"))
+			zdm_record_add(record, is_word(row, DEP_KIND, "default") ? "the default" :
+						   psprintf("%s %s", row[DEP_KIND], row[DEP_NAME]), row[DEP_DEFINITION]);
+	}
 }
 
 /* ---------- for users ---------- */

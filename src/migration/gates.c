@@ -167,9 +167,9 @@ gate_sync(const ZdmMigration *migration)
 {
 	return ask(migration,
 			   "SELECT format('%s rows could not be converted, and %s were changed on the new side only or before another trigger, the last at %s:"
-			   " zdm.sync_samples has some; mended, they are verified within the hour', c.errors, c.drift, c.last_at::timestamptz(0))"
-			   " FROM (SELECT p.mapping_id, v.since" LAST_VERIFICATION ") v, zdm.sync_counts(v.mapping_id) c"
-			   " WHERE c.errors + c.drift > 0 AND c.last_at >= coalesce(v.since, '-infinity')");
+			   " zdm.sync_samples has some; mended, they are verified within the hour, or at once by zdm.retry(%L)', c.errors, c.drift, c.last_fault_at::timestamptz(0), v.name)"
+			   " FROM (SELECT m.name, p.mapping_id, v.since" LAST_VERIFICATION ") v, zdm.sync_counts(v.mapping_id) c"
+			   " WHERE c.errors + c.drift > 0 AND c.last_fault_at >= coalesce(v.since, '-infinity')");
 }
 
 /* Whoever may write the table runs the mapping's functions. */
@@ -187,30 +187,31 @@ gate_rights(const ZdmMigration *migration)
 /* while it is what keeps the other column right */
 #define TRIGGER_HAS_TO_FIRE "(m.stage = 'ready' OR (p.mode = 'sync' AND p.reverse IS NOT NULL))"
 
+/* as it is named in messages: s: of ZDM_SYNC_TRIGGERS_SQL */
+#define TRIGGER_NAME \
+	"format(CASE WHEN s.relid = m.target THEN 'trigger %I' ELSE 'trigger %I of partition %s' END, '~zdm_sync_' || p.mapping_id, s.relid::regclass)"
+
 /* Is it gone, or does it not fire for every writer? */
 static char *
 trigger_is_off(const ZdmMigration *migration)
 {
 	return ask(migration,
-			   "SELECT CASE WHEN t.oid IS NULL THEN format('trigger %I does not exist any more', n.name)"
-			   " ELSE format('trigger %I is not ENABLE ALWAYS any more', n.name) END"
-			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) JOIN pg_class c ON c.oid = m.target"
-			   " CROSS JOIN LATERAL (SELECT '~zdm_sync_' || p.mapping_id AS name) n"
-			   " LEFT JOIN pg_trigger t ON t.tgrelid = m.target AND t.tgname = n.name"
-			   " WHERE migration_id = $1 AND t.tgenabled IS DISTINCT FROM 'A'"
+			   "SELECT " TRIGGER_NAME " || CASE WHEN s.version IS NULL THEN ' does not exist any more' ELSE ' is not ENABLE ALWAYS any more' END"
+			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) CROSS JOIN LATERAL " ZDM_SYNC_TRIGGERS_SQL " s"
+			   " WHERE migration_id = $1 AND s.tgenabled IS DISTINCT FROM 'A'"
 			   " AND " TRIGGER_HAS_TO_FIRE " LIMIT 1");
 }
 
-/* Has somebody else had a hand in the trigger since the rows were compared? */
+/* Has somebody else had a hand in the trigger since the rows were compared, or attached a partition? */
 static char *
 trigger_was_changed(const ZdmMigration *migration)
 {
 	return ask(migration,
-			   "SELECT format('trigger %I was altered by somebody after the rows were last verified, which they are again within the hour',"
-			   "  '~zdm_sync_' || v.mapping_id)"
-			   " FROM (SELECT p.mapping_id, p.trigger_made, m.verified_trigger, " ZDM_TRIGGER_VERSION_SQL " AS version"
-			   "  FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) WHERE migration_id = $1 AND " TRIGGER_HAS_TO_FIRE ") v"
-			   " WHERE v.version IS DISTINCT FROM v.trigger_made AND v.version IS DISTINCT FROM v.verified_trigger LIMIT 1");
+			   "SELECT " TRIGGER_NAME " || CASE WHEN s.relid = m.target THEN ' was altered by somebody' ELSE ' was altered by somebody, or the partition attached,' END"
+			   "  || format(' after the rows were last verified, which they are again within the hour, or at once by zdm.retry(%L)', m.name)"
+			   " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id) CROSS JOIN LATERAL " ZDM_SYNC_TRIGGERS_SQL " s"
+			   " WHERE migration_id = $1 AND " TRIGGER_HAS_TO_FIRE
+			   " AND s.version <> ALL (string_to_array(concat_ws(',', p.trigger_made, m.verified_trigger), ',')) LIMIT 1");
 }
 
 /*
@@ -278,15 +279,19 @@ gate_approval(const ZdmMigration *migration)
 					migration->approved_by_other ? ", which its creator cannot" : "");
 }
 
-/* While the old column has its name, others can still be made to use the new one. */
+/*
+ * While the old column has its name, others can still be made to use the new
+ * one, and it is as the plan has found it.
+ */
 static char *
 gate_dependents(const ZdmMigration *migration)
 {
+	char	   *reason;
+
 	if (migration->column == NULL || migration->state > ZDM_MIGRATION_READY)
 		return NULL;
-	return zdm_dependents_left(migration->target, migration->column,
-							   strcmp(migration->kind, "drop_column") == 0 ? ZDM_COLUMN_DROPPED :
-							   migration->new_column ? ZDM_COLUMN_RENAMED : ZDM_COLUMN_SWAPPED);
+	reason = zdm_dependents_left(migration);
+	return reason ? reason : zdm_record_difference(migration);
 }
 
 static char *

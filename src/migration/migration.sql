@@ -39,6 +39,7 @@ CREATE TABLE zdm.migration (
     manual          text[] NOT NULL DEFAULT '{}',
     manual_expand   text[] NOT NULL DEFAULT '{}',
     adds_column     text,
+    carries         jsonb,
     warnings        text[] NOT NULL DEFAULT '{}',
     settings        text[] NOT NULL,
     created_by      text NOT NULL,
@@ -205,7 +206,7 @@ COMMENT ON FUNCTION zdm.revert(text) IS
 COMMENT ON FUNCTION zdm.abort(text) IS
     'End a migration from anywhere before it is purged: what it has done is undone in reverse order. A planned one just ends. Inverse: zdm.retry does it all again.';
 COMMENT ON FUNCTION zdm.retry(text) IS
-    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew.';
+    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew. Of one that waits to be contracted or purged, verify the rows at once.';
 COMMENT ON FUNCTION zdm.pause_migration(text) IS
     'Stop a migration at work, keeping its progress. Inverse: zdm.resume_migration.';
 COMMENT ON FUNCTION zdm.resume_migration(text) IS
@@ -280,7 +281,7 @@ COMMENT ON COLUMN zdm.migration.purge_job IS 'Job that drops it';
 COMMENT ON COLUMN zdm.migration.verify_job IS 'Job that compares both shapes again and again';
 COMMENT ON COLUMN zdm.migration.verified_from IS 'When the last repeated verification began that was clean';
 COMMENT ON COLUMN zdm.migration.verified_at IS 'When it ended';
-COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Version of the trigger when it began';
+COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Versions of the trigger, of the table and of its partitions, when it began';
 COMMENT ON COLUMN zdm.migration.verify_error IS 'What the last repeated verification has found, NULL for nothing';
 COMMENT ON COLUMN zdm.migration.last_error IS 'Why undoing has failed, NULL when it has not';
 COMMENT ON COLUMN zdm.migration.removes IS 'Whether something will be removed';
@@ -294,6 +295,7 @@ COMMENT ON COLUMN zdm.migration.approved_at IS 'When';
 COMMENT ON COLUMN zdm.migration.manual IS 'What a person has to do or to approve before contract';
 COMMENT ON COLUMN zdm.migration.manual_expand IS 'What a person has to do and to approve before expand';
 COMMENT ON COLUMN zdm.migration.adds_column IS 'The clause of ALTER TABLE that adds the new column, as subscribers need it, NULL for none';
+COMMENT ON COLUMN zdm.migration.carries IS 'What the old column had when the plan was made, and how it was defined: what is put on it later is not in the plan; NULL where there is no old column';
 COMMENT ON COLUMN zdm.migration.warnings IS 'What a person should know';
 COMMENT ON COLUMN zdm.migration.settings IS 'Settings at submit: name, value, name, value...';
 COMMENT ON COLUMN zdm.migration.created_by IS 'Role that created it';
@@ -333,7 +335,7 @@ COMMENT ON COLUMN zdm.mapping.forward IS 'Expression for the new column';
 COMMENT ON COLUMN zdm.mapping.reverse IS 'Expression for the old column, NULL for none';
 COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement changes both';
 COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
-COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Version of the trigger as zdm has made it';
+COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Versions of the trigger, of the table and of its partitions, as zdm has made it';
 COMMENT ON COLUMN zdm.mapping.column_types IS 'Types of the old and the new column as zdm has found or made them';
 COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
 COMMENT ON COLUMN zdm.invariant.invariant_id IS 'Id';

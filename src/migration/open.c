@@ -1,7 +1,7 @@
 /*
  * open.c
- *	  Which migrations of a table are open: no two on one column, and none that
- *	  reads the column of another.
+ *	  Which migrations of a table are open: no two on one column or on an index
+ *	  or constraint of both, and none that reads the column of another.
  */
 #include "postgres.h"
 
@@ -127,10 +127,34 @@ require_apart(const ZdmMigration *migration, const Work *ours, const Work *other
 }
 
 /*
+ * What is about the columns of two migrations each would make anew with its own
+ * column only, and drop together with the other's.
+ */
+static void
+require_nothing_shared(const ZdmMigration *migration)
+{
+	char	   *shared = zdm_catalog_ask("SELECT format('migration \"%s\" is about %s, too', other.name, key)"
+										 " FROM zdm.migration m JOIN zdm.migration other USING (target),"
+										 " LATERAL jsonb_object_keys(m.carries) key"
+										 " WHERE m.migration_id = $1 AND other.migration_id <> $1"
+										 " AND other.phase NOT IN ('planned', 'done', 'aborted')"
+										 " AND other.carries ? key AND NOT " ZDM_RECORD_OWN_SQL
+										 " ORDER BY other.migration_id, key LIMIT 1", migration->id);
+
+	if (shared)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("%s", shared),
+				 errdetail("Each of both would make it anew for its own column only."),
+				 errhint("Bring that migration to its end with zdm.contract() or zdm.abort() first.")));
+}
+
+/*
  * Errors with OBJECT_IN_USE when another migration has begun on the old or the
  * new column, or computes its column from one of them, or is about a column
- * that this one's mapping reads, and has not come to its end.  Of two triggers
- * the one that fires first would not see what the other one writes.
+ * that this one's mapping reads, or carries over what this one does, and has not
+ * come to its end.  Of two triggers the one that fires first would not see what
+ * the other one writes.
  */
 void
 zdm_open_require_columns(const ZdmMigration *migration)
@@ -153,4 +177,5 @@ zdm_open_require_columns(const ZdmMigration *migration)
 		if (ours && lfirst(lc) != ours)
 			require_apart(migration, ours, lfirst(lc));
 	}
+	require_nothing_shared(migration);
 }

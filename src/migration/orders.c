@@ -21,6 +21,7 @@
 #include "migration/adopt.h"
 #include "migration/gates.h"
 #include "migration/orders.h"
+#include "migration/reverify.h"
 #include "migration/stage.h"
 #include "migration/steps.h"
 #include "migration/tracking.h"
@@ -411,6 +412,20 @@ notice_at_work(const ZdmMigration *migration)
 	zdm_queue_request();
 }
 
+/* There is nothing to do again but to compare both shapes, while both are there. */
+static void
+verify_again(const ZdmMigration *migration)
+{
+	bool		has_both = migration->state == ZDM_MIGRATION_READY || migration->state == ZDM_MIGRATION_RETIRED;
+
+	if (has_both && zdm_reverify_hurry(migration))
+		ereport(NOTICE,
+				(errmsg("the rows of migration \"%s\" are verified again", migration->name),
+				 errhint("zdm.gates(%s) shows what comes of it.", quoted(migration))));
+	else
+		notice_at_work(migration);
+}
+
 static void
 retry_job(ZdmMigration *migration, ZdmJob *job)
 {
@@ -427,7 +442,7 @@ retry_job(ZdmMigration *migration, ZdmJob *job)
 			refuse(migration, "retried", psprintf("It is paused: use zdm.resume_migration(%s).", quoted(migration)));
 			break;
 		default:
-			notice_at_work(migration);
+			verify_again(migration);
 			break;
 	}
 }
@@ -448,7 +463,7 @@ zdm_retry(PG_FUNCTION_ARGS)
 	else if (job)
 		retry_job(migration, job);
 	else
-		notice_at_work(migration);
+		verify_again(migration);
 	PG_RETURN_VOID();
 }
 

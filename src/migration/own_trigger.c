@@ -5,10 +5,12 @@
  *
  * Somebody may switch it off, write rows, and switch it on again: these rows
  * are in one column only, and nothing says so until they are compared.  Each
- * of these commands makes a new version of the trigger's row in pg_trigger.  So
- * zdm remembers the version that it has made itself, and the one that was there
- * when the last clean comparison began; any other closes the gate.  The same
- * goes for a column whose type somebody changes.
+ * of these commands makes a new version of the trigger's row in pg_trigger, and
+ * so does a partition that is attached, with rows that the trigger has never
+ * seen.  So zdm remembers the versions that it has made itself, and those that
+ * were there when the last clean comparison began, of the table and of all its
+ * partitions; any other closes the gate.  The same goes for a column whose type
+ * somebody changes.
  */
 #include "postgres.h"
 
@@ -31,7 +33,7 @@ zdm_own_trigger_step(int64 job_id, const ZdmStep *step, const char *state)
 	if (step->kind != ZDM_STEP_DDL)
 		return;
 	zdm_catalog_begin(&scope);
-	zdm_catalog_execute("UPDATE zdm.mapping p SET trigger_made = t.oid || '/' || t.xmin,"
+	zdm_catalog_execute("UPDATE zdm.mapping p SET trigger_made = " ZDM_TRIGGER_VERSIONS_SQL ","
 						" column_types = CASE m.phase WHEN 'expand' THEN " ZDM_COLUMN_TYPES_SQL " ELSE p.column_types END"
 						" FROM zdm.job j JOIN zdm.migration m USING (migration_id) JOIN pg_catalog.pg_trigger t ON t.tgrelid = m.target"
 						" WHERE j.job_id = $1 AND p.migration_id = m.migration_id AND t.tgname = '~zdm_sync_' || p.mapping_id"

@@ -7,10 +7,16 @@
 
 #include "recipe/recipe.h"
 
-/* which version of the trigger there is; m: zdm.migration, p: zdm.mapping */
-#define ZDM_TRIGGER_VERSION_SQL \
-	"(SELECT t.oid || '/' || t.xmin FROM pg_catalog.pg_trigger t" \
-	"  WHERE t.tgrelid = m.target AND t.tgname = '~zdm_sync_' || p.mapping_id)"
+/* the table and its partitions, and the trigger of each, NULL for none; m: zdm.migration, p: zdm.mapping */
+#define ZDM_SYNC_TRIGGERS_SQL \
+	"(WITH RECURSIVE tree (relid) AS (SELECT m.target UNION ALL" \
+	"  SELECT i.inhrelid FROM tree JOIN pg_catalog.pg_inherits i ON i.inhparent = tree.relid)" \
+	" SELECT c.oid AS relid, t.tgenabled, t.oid || '/' || t.xmin AS version FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.relid" \
+	"  LEFT JOIN pg_catalog.pg_trigger t ON t.tgrelid = c.oid AND t.tgname = '~zdm_sync_' || p.mapping_id)"
+
+/* which versions of them there are, separated by commas */
+#define ZDM_TRIGGER_VERSIONS_SQL \
+	"(SELECT pg_catalog.string_agg(s.version, ',') FROM " ZDM_SYNC_TRIGGERS_SQL " s)"
 
 /* types of the old and the new column; NULL for one that is not there */
 #define ZDM_COLUMN_TYPES_SQL \

@@ -40,6 +40,8 @@ typedef struct ZdmMigrationPlan
 								 * approval, it is not started */
 	char	   *adds_column;	/* what ALTER TABLE adds in phase expand, as
 								 * subscribers need it; NULL: no column */
+	char	   *carries;		/* jsonb: what of the old column the plan sees
+								 * to, see record.c; NULL: no old column */
 	List	   *warnings;		/* of char *: shown by zdm.plan() */
 	bool		scans_children; /* what it validates includes children and
 								 * partitions */

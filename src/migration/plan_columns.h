@@ -6,7 +6,7 @@
 #define ZDM_MIGRATION_PLAN_COLUMNS_H
 
 #include "fmgr.h"
-#include "migration/plan.h"
+#include "migration/migration.h"
 
 /* what zdm.change_column_type() is called with; texts may be NULL */
 typedef struct ZdmTypeChange
@@ -53,7 +53,12 @@ typedef enum ZdmColumnFate
 } ZdmColumnFate;
 
 /* dependents.c */
-extern char *zdm_dependents_left(Oid relid, const char *column, ZdmColumnFate fate);
+extern ZdmColumnFate zdm_migration_fate(const ZdmMigration *migration);
+extern char *zdm_dependents_left(const ZdmMigration *migration);
+
+/* record.c */
+extern char *zdm_record_difference(const ZdmMigration *migration);
+extern void zdm_record_require_same(const ZdmMigration *migration);
 
 /* api_columns.c */
 extern bool zdm_columns_is_function(PGFunction function);

@@ -32,15 +32,15 @@ typedef struct Reverify
 	int64		mapping_id;		/* 0: there is none */
 	bool		is_over;		/* the migration */
 	TimestampTz began_at;
-	const char *trigger;		/* its version then; NULL: there is none */
+	const char *triggers;		/* their versions then; NULL: there is none */
 	const char *error;			/* NULL: it was clean */
 } Reverify;
 
-/* Which version of the trigger there is, in the current memory context; NULL: none. */
+/* Which versions of the trigger there are, in the current memory context; NULL: none. */
 static char *
-trigger_version(int64 migration_id)
+trigger_versions(int64 migration_id)
 {
-	return zdm_catalog_ask("SELECT " ZDM_TRIGGER_VERSION_SQL " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
+	return zdm_catalog_ask("SELECT " ZDM_TRIGGER_VERSIONS_SQL " FROM zdm.migration m JOIN zdm.mapping p USING (migration_id)"
 						   " WHERE migration_id = $1 LIMIT 1", migration_id);
 }
 
@@ -82,7 +82,7 @@ load_step(void *arg)
 	run->migration_id = migration->id;
 	run->mapping_id = mapping_of(migration->id);
 	old = MemoryContextSwitchTo(run->base.run_mcxt);
-	run->trigger = trigger_version(migration->id);
+	run->triggers = trigger_versions(migration->id);
 	MemoryContextSwitchTo(old);
 }
 
@@ -91,14 +91,14 @@ record_step(void *arg)
 {
 	static const Oid argtypes[] = {INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID};
 	Reverify   *run = arg;
-	bool		isnull[lengthof(argtypes)] = {false, false, run->error == NULL, run->trigger == NULL};
+	bool		isnull[lengthof(argtypes)] = {false, false, run->error == NULL, run->triggers == NULL};
 	Datum		values[lengthof(argtypes)];
 	ZdmCatalogScope scope;
 
 	values[0] = Int64GetDatum(run->migration_id);
 	values[1] = TimestampTzGetDatum(run->began_at);
 	values[2] = run->error ? CStringGetTextDatum(run->error) : (Datum) 0;
-	values[3] = run->trigger ? CStringGetTextDatum(run->trigger) : (Datum) 0;
+	values[3] = run->triggers ? CStringGetTextDatum(run->triggers) : (Datum) 0;
 	zdm_catalog_begin(&scope);
 	zdm_catalog_execute("UPDATE zdm.migration SET verify_error = $3,"
 						" verified_from = CASE WHEN $3 IS NULL THEN $2 ELSE verified_from END,"
@@ -149,6 +149,13 @@ zdm_reverify_run(const ZdmJob *job)
 
 /* ---------- starting ---------- */
 
+/* 0: there is none. */
+static int64
+verify_job(const ZdmMigration *migration)
+{
+	return first_id("SELECT verify_job FROM zdm.migration WHERE migration_id = $1 AND verify_job IS NOT NULL", migration->id);
+}
+
 static void
 set_job(const ZdmMigration *migration, int64 job_id)
 {
@@ -166,7 +173,7 @@ set_job(const ZdmMigration *migration, int64 job_id)
 void
 zdm_reverify_start(const ZdmMigration *migration)
 {
-	int64		job_id = first_id("SELECT verify_job FROM zdm.migration WHERE migration_id = $1 AND verify_job IS NOT NULL", migration->id);
+	int64		job_id = verify_job(migration);
 	ZdmJob	   *job = job_id != 0 ? zdm_job_lock(job_id, true) : NULL;
 
 	if (mapping_of(migration->id) == 0 || (job && job->state != ZDM_JOB_CANCELLED))
@@ -186,4 +193,22 @@ zdm_reverify_start(const ZdmMigration *migration)
 	}
 	zdm_job_set_not_before(job_id, in_ms(EVERY_MS));
 	zdm_queue_request();
+}
+
+/*
+ * Compare the shapes now, and not only when it is time again; false when
+ * nothing compares them.  Does not commit.
+ */
+bool
+zdm_reverify_hurry(const ZdmMigration *migration)
+{
+	int64		job_id = verify_job(migration);
+	ZdmJob	   *job = job_id != 0 ? zdm_job_lock(job_id, true) : NULL;
+
+	if (job == NULL || (job->state != ZDM_JOB_QUEUED && job->state != ZDM_JOB_RUNNING))
+		return false;
+	if (job->state == ZDM_JOB_QUEUED)
+		zdm_job_set_not_before(job_id, 0);
+	zdm_queue_request();
+	return true;
 }

@@ -13,5 +13,6 @@ extern ZdmRunOutcome zdm_reverify_run(const ZdmJob *job);
 
 /* Needs a transaction; does not commit. */
 extern void zdm_reverify_start(const ZdmMigration *migration);
+extern bool zdm_reverify_hurry(const ZdmMigration *migration);
 
 #endif							/* ZDM_MIGRATION_REVERIFY_H */

@@ -17,6 +17,7 @@
 #include "job/undo.h"
 #include "migration/freeze.h"
 #include "migration/open.h"
+#include "migration/plan_columns.h"
 #include "migration/orders.h"
 #include "migration/own_trigger.h"
 #include "migration/side.h"
@@ -125,13 +126,15 @@ zdm_stage_enter(ZdmMigration *migration, ZdmMigrationState to, ZdmStage stage, T
 
 /*
  * Start a migration that is planned, or was aborted.  Errors as
- * zdm_tracking_require_start() and zdm_open_require_columns().
+ * zdm_tracking_require_start(), zdm_open_require_columns() and
+ * zdm_record_require_same().
  */
 void
 zdm_stage_start_main(ZdmMigration *migration, const char *why)
 {
 	zdm_tracking_require_start(migration);
 	zdm_open_require_columns(migration);
+	zdm_record_require_same(migration);
 	zdm_stage_enter(migration, ZDM_MIGRATION_EXPAND, ZDM_STAGE_MAIN, 0, why);
 	zdm_side_start(migration);
 }

@@ -306,7 +306,7 @@ insert_row(const char *name, const Request *request)
 {
 	static const Oid argtypes[] = {TEXTOID, TEXTOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, OIDOID,
 		TEXTOID, TEXTOID, DATEOID, BOOLOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, OIDOID, OIDOID, TEXTOID, OIDOID,
-	TEXTARRAYOID, TEXTOID};
+	TEXTARRAYOID, TEXTOID, TEXTOID};
 	const ZdmMigrationPlan *plan = request->plan;
 	const char *me = GetUserNameFromId(GetUserId(), false);
 	Datum		values[lengthof(argtypes)];
@@ -340,13 +340,14 @@ insert_row(const char *name, const Request *request)
 	values[20] = ObjectIdGetDatum(MyDatabaseId);
 	values[21] = zdm_migration_texts(plan->manual_expand);
 	set_text(&values[22], &isnull[22], plan->adds_column);
+	set_text(&values[23], &isnull[23], plan->carries);
 	zdm_catalog_begin(&scope);
 	if (zdm_catalog_execute("INSERT INTO zdm.migration (name, kind, definition, target, target_schema, target_name,"
 							" column_name, new_column_name, runs_as_id, runs_as, owner, contract_by, removes, manual,"
 							" warnings, settings, created_by, created_by_id, created_session_id, cluster_id, database_id,"
-							" manual_expand, adds_column)"
+							" manual_expand, adds_column, carries)"
 							" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,"
-							" $19, $20, $21, $22, $23) ON CONFLICT (name) DO NOTHING RETURNING migration_id",
+							" $19, $20, $21, $22, $23, $24::jsonb) ON CONFLICT (name) DO NOTHING RETURNING migration_id",
 							lengthof(argtypes), argtypes, values, isnull, SPI_OK_INSERT_RETURNING) > 0)
 		id = DatumGetInt64(zdm_catalog_value(0, 1, &is_null));
 	zdm_catalog_end(&scope);

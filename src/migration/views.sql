@@ -38,7 +38,10 @@ SELECT m.name,
             WHEN m.phase = 'planned' THEN pg_catalog.format('Read zdm.plan(%L), then call zdm.start(%L).', m.name, m.name)
             WHEN s.status = 'failed' THEN
                  pg_catalog.format('Mend what last_error says, then call zdm.retry(%L)%s.', m.name,
-                                   CASE WHEN m.phase IN ('expand', 'migrate') THEN pg_catalog.format(', or give up with zdm.abort(%L)', m.name) ELSE '' END)
+                                   CASE WHEN m.phase IN ('expand', 'migrate') THEN pg_catalog.format(', or give up with zdm.abort(%L)', m.name)
+                                        WHEN m.stage = 'retiring' THEN pg_catalog.format(', or go back with zdm.revert(%L)', m.name) ELSE '' END)
+            WHEN s.status IN ('paused', 'running') AND EXISTS (SELECT FROM zdm.stop_order) THEN
+                 'Call zdm.resume_all() when all jobs may go on.'
             WHEN s.status = 'paused' THEN pg_catalog.format('Call zdm.resume_migration(%L).', m.name)
             WHEN m.stage = 'ready' AND m.approved_at IS NULL AND (m.needs_approval OR pg_catalog.cardinality(m.manual) > 0) THEN
                  pg_catalog.format('Do what zdm.plan(%L) leaves to a person%s, and call zdm.approve(%L).', m.name,

@@ -154,6 +154,8 @@ look(Wait *wait)
 		ereport(ERROR,
 				(errcode(ERRCODE_QUERY_CANCELED),
 				 errmsg("migration \"%s\" is still in phase %s", migration->name, zdm_migration_describe(migration)),
+				 migration->state == ZDM_MIGRATION_READY ?
+				 errhint("It waits for zdm.contract(%s).", quote_literal_cstr(migration->name)) :
 				 errhint("It goes on. zdm.migrations shows its progress and what it waits for.")));
 	notice_needs_somebody(wait, migration, job);
 	return false;

@@ -57,6 +57,7 @@ typedef struct MappingActivity
 	int64		mapping_id;
 	pg_atomic_uint64 counts[ZDM_COUNT_NONE];
 	pg_atomic_uint64 last_at;
+	pg_atomic_uint64 last_fault_at; /* of drift and errors */
 	pg_atomic_uint64 sampled_at;
 	uint32		next_sample;	/* where it goes, modulo SAMPLES */
 	Sample		samples[SAMPLES];
@@ -83,6 +84,7 @@ init_shared(void *area, LWLock *lock)
 		for (int kind = 0; kind < ZDM_COUNT_NONE; kind++)
 			pg_atomic_init_u64(&activity->mappings[i].counts[kind], 0);
 		pg_atomic_init_u64(&activity->mappings[i].last_at, 0);
+		pg_atomic_init_u64(&activity->mappings[i].last_fault_at, 0);
 		pg_atomic_init_u64(&activity->mappings[i].sampled_at, 0);
 	}
 }
@@ -134,6 +136,7 @@ add_mapping(int64 mapping_id)
 
 	for (int kind = 0; kind < ZDM_COUNT_NONE; kind++)
 		pg_atomic_write_u64(&mapping->counts[kind], 0);
+	pg_atomic_write_u64(&mapping->last_fault_at, 0);
 	pg_atomic_write_u64(&mapping->sampled_at, 0);
 	mapping->next_sample = 0;
 	memset(mapping->samples, 0, sizeof(mapping->samples));
@@ -147,6 +150,8 @@ count(MappingActivity *mapping, ZdmSyncCount kind, TimestampTz now)
 {
 	pg_atomic_fetch_add_u64(&mapping->counts[kind], 1);
 	pg_atomic_write_u64(&mapping->last_at, now);
+	if (kind != ZDM_COUNT_CONFLICT)
+		pg_atomic_write_u64(&mapping->last_fault_at, now);
 	return mapping->next_sample < SAMPLES ||
 		now - (TimestampTz) pg_atomic_read_u64(&mapping->sampled_at) >= SAMPLE_PAUSE_US;
 }
@@ -224,16 +229,17 @@ zdm_sync_sample(int64 mapping_id, ZdmSyncCount kind, Oid table, const char *key,
 /* ---- telling ---- */
 
 /*
- * zdm.sync_counts(mapping_id bigint): conflicts, drift, errors and when the last
- * of them was; 0 when there were none, NULL without preload.
+ * zdm.sync_counts(mapping_id bigint): conflicts, drift, errors, when the last of
+ * them was, and when the last that was no conflict; 0 when there were none, NULL
+ * without preload.
  */
 Datum
 zdm_sync_counts(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
-	Datum		values[ZDM_COUNT_NONE + 1];
-	bool		nulls[ZDM_COUNT_NONE + 1];
-	uint64		counts[ZDM_COUNT_NONE + 1] = {0};
+	Datum		values[ZDM_COUNT_NONE + 2];
+	bool		nulls[ZDM_COUNT_NONE + 2];
+	uint64		counts[ZDM_COUNT_NONE + 2] = {0};
 	MappingActivity *mapping;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -246,14 +252,20 @@ zdm_sync_counts(PG_FUNCTION_ARGS)
 		for (int kind = 0; mapping && kind < ZDM_COUNT_NONE; kind++)
 			counts[kind] = pg_atomic_read_u64(&mapping->counts[kind]);
 		if (mapping)
+		{
 			counts[ZDM_COUNT_NONE] = pg_atomic_read_u64(&mapping->last_at);
+			counts[ZDM_COUNT_NONE + 1] = pg_atomic_read_u64(&mapping->last_fault_at);
+		}
 		LWLockRelease(shared->lock);
 	}
 
 	for (int kind = 0; kind < ZDM_COUNT_NONE; kind++)
 		values[kind] = Int64GetDatum((int64) counts[kind]);
-	values[ZDM_COUNT_NONE] = TimestampTzGetDatum((TimestampTz) counts[ZDM_COUNT_NONE]);
-	nulls[ZDM_COUNT_NONE] |= counts[ZDM_COUNT_NONE] == 0;
+	for (int at = ZDM_COUNT_NONE; at < lengthof(counts); at++)
+	{
+		values[at] = TimestampTzGetDatum((TimestampTz) counts[at]);
+		nulls[at] |= counts[at] == 0;
+	}
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 

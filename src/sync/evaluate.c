@@ -47,20 +47,37 @@ is_about_a_value(int sqlerrcode)
 	}
 }
 
+static bool
+is_not_null(Relation rel, const char *column)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		if (strcmp(NameStr(TupleDescAttr(desc, i)->attname), column) == 0)
+			return TupleDescAttr(desc, i)->attnotnull;
+	}
+	return false;
+}
+
 /* A callback is also called for notices, which need no advice. */
 static void
 error_context(void *arg)
 {
 	const Evaluation *evaluation = arg;
 	const ZdmMapping *mapping = evaluation->program->mapping;
+	const char *column = evaluation->expr == &evaluation->program->forward ? mapping->new_column : mapping->old_column;
 
 	errcontext("zdm mapping " INT64_FORMAT " on table \"%s\", column \"%s\": %s", mapping->id,
 			   RelationGetRelationName(evaluation->rel),
-			   evaluation->expr == &evaluation->program->forward ? mapping->new_column : mapping->old_column,
-			   evaluation->expr->source);
-	if (mapping->on_error == ZDM_ON_ERROR_FAIL && is_about_a_value(geterrcode()))
+			   column, evaluation->expr->source);
+	if (mapping->on_error != ZDM_ON_ERROR_FAIL || !is_about_a_value(geterrcode()))
+		return;
+	if (is_not_null(evaluation->rel, column))
+		errhint("Correct the value: column \"%s\" is NOT NULL and has to get one.", column);
+	else
 		errhint("Correct the value. To let such statements through, with NULL in column \"%s\", run zdm.set_mapping_on_error(migration, 'null').",
-				evaluation->expr == &evaluation->program->forward ? mapping->new_column : mapping->old_column);
+				column);
 }
 
 static void

@@ -23,7 +23,7 @@ CREATE FUNCTION zdm.sync_later_triggers(target regclass, mapping_id bigint) RETU
 COMMENT ON FUNCTION zdm.sync_later_triggers(regclass, bigint) IS
     'Internal: BEFORE row triggers of the table, its partitions and children that fire after the sync trigger of that mapping.';
 
-CREATE FUNCTION zdm.sync_counts(mapping_id bigint, OUT conflicts bigint, OUT drift bigint, OUT errors bigint, OUT last_at timestamptz)
+CREATE FUNCTION zdm.sync_counts(mapping_id bigint, OUT conflicts bigint, OUT drift bigint, OUT errors bigint, OUT last_at timestamptz, OUT last_fault_at timestamptz)
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'zdm_sync_counts';
 COMMENT ON FUNCTION zdm.sync_counts(bigint) IS
     'Internal: what the sync triggers of a mapping have met. Use zdm.sync_activity.';

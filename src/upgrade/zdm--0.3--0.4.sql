@@ -95,7 +95,12 @@ SELECT j.job_id,
             WHEN NOT zdm.is_local(j.cluster_id, j.database_id) THEN
                  pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database (restore, copy or upgrade)', j.job_id)
             WHEN pg_catalog.pg_is_in_recovery() THEN 'the primary: this is a standby'
+            WHEN pg_catalog.current_setting('zdm.autostart', true) = 'off' THEN 'zdm.autostart, which is off: no worker is started'
             WHEN j.state = 'queued' AND j.not_before > pg_catalog.clock_timestamp() THEN coalesce(j.waiting_for, 'until ' || j.not_before::timestamptz(0))
+            -- the start of the server ends what a worker waited for
+            WHEN zdm.running_since() IS NULL AND (j.state = 'running' OR j.state_since < pg_catalog.clock_timestamp() - interval '10 s')
+                 AND (j.waiting_for IS NULL OR j.waiting_since < pg_catalog.pg_postmaster_start_time()) THEN
+                 pg_catalog.format('a worker: there is no launcher (shared_preload_libraries), so zdm.resume_job(%s) has to ask for one', j.job_id)
             ELSE coalesce(j.waiting_for, 'a worker') END AS waiting_for,
        w.pid,
        zdm.owner_name(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner) AS owner,

@@ -970,6 +970,7 @@ CREATE TABLE zdm.migration (
     manual          text[] NOT NULL DEFAULT '{}',
     manual_expand   text[] NOT NULL DEFAULT '{}',
     adds_column     text,
+    carries         jsonb,
     warnings        text[] NOT NULL DEFAULT '{}',
     settings        text[] NOT NULL,
     created_by      text NOT NULL,
@@ -1136,7 +1137,7 @@ COMMENT ON FUNCTION zdm.revert(text) IS
 COMMENT ON FUNCTION zdm.abort(text) IS
     'End a migration from anywhere before it is purged: what it has done is undone in reverse order. A planned one just ends. Inverse: zdm.retry does it all again.';
 COMMENT ON FUNCTION zdm.retry(text) IS
-    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew.';
+    'Let a migration that has failed go on where it stopped, or one that was aborted begin anew. Of one that waits to be contracted or purged, verify the rows at once.';
 COMMENT ON FUNCTION zdm.pause_migration(text) IS
     'Stop a migration at work, keeping its progress. Inverse: zdm.resume_migration.';
 COMMENT ON FUNCTION zdm.resume_migration(text) IS
@@ -1211,7 +1212,7 @@ COMMENT ON COLUMN zdm.migration.purge_job IS 'Job that drops it';
 COMMENT ON COLUMN zdm.migration.verify_job IS 'Job that compares both shapes again and again';
 COMMENT ON COLUMN zdm.migration.verified_from IS 'When the last repeated verification began that was clean';
 COMMENT ON COLUMN zdm.migration.verified_at IS 'When it ended';
-COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Version of the trigger when it began';
+COMMENT ON COLUMN zdm.migration.verified_trigger IS 'Versions of the trigger, of the table and of its partitions, when it began';
 COMMENT ON COLUMN zdm.migration.verify_error IS 'What the last repeated verification has found, NULL for nothing';
 COMMENT ON COLUMN zdm.migration.last_error IS 'Why undoing has failed, NULL when it has not';
 COMMENT ON COLUMN zdm.migration.removes IS 'Whether something will be removed';
@@ -1225,6 +1226,7 @@ COMMENT ON COLUMN zdm.migration.approved_at IS 'When';
 COMMENT ON COLUMN zdm.migration.manual IS 'What a person has to do or to approve before contract';
 COMMENT ON COLUMN zdm.migration.manual_expand IS 'What a person has to do and to approve before expand';
 COMMENT ON COLUMN zdm.migration.adds_column IS 'The clause of ALTER TABLE that adds the new column, as subscribers need it, NULL for none';
+COMMENT ON COLUMN zdm.migration.carries IS 'What the old column had when the plan was made, and how it was defined: what is put on it later is not in the plan; NULL where there is no old column';
 COMMENT ON COLUMN zdm.migration.warnings IS 'What a person should know';
 COMMENT ON COLUMN zdm.migration.settings IS 'Settings at submit: name, value, name, value...';
 COMMENT ON COLUMN zdm.migration.created_by IS 'Role that created it';
@@ -1264,7 +1266,7 @@ COMMENT ON COLUMN zdm.mapping.forward IS 'Expression for the new column';
 COMMENT ON COLUMN zdm.mapping.reverse IS 'Expression for the old column, NULL for none';
 COMMENT ON COLUMN zdm.mapping.winner IS 'Which side wins when a statement changes both';
 COMMENT ON COLUMN zdm.mapping.on_error IS 'What becomes of a row that cannot be converted, as planned';
-COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Version of the trigger as zdm has made it';
+COMMENT ON COLUMN zdm.mapping.trigger_made IS 'Versions of the trigger, of the table and of its partitions, as zdm has made it';
 COMMENT ON COLUMN zdm.mapping.column_types IS 'Types of the old and the new column as zdm has found or made them';
 COMMENT ON TABLE zdm.invariant IS 'Queries that must return no rows. Read zdm.invariants instead.';
 COMMENT ON COLUMN zdm.invariant.invariant_id IS 'Id';
@@ -1379,7 +1381,7 @@ CREATE FUNCTION zdm.sync_later_triggers(target regclass, mapping_id bigint) RETU
 COMMENT ON FUNCTION zdm.sync_later_triggers(regclass, bigint) IS
     'Internal: BEFORE row triggers of the table, its partitions and children that fire after the sync trigger of that mapping.';
 
-CREATE FUNCTION zdm.sync_counts(mapping_id bigint, OUT conflicts bigint, OUT drift bigint, OUT errors bigint, OUT last_at timestamptz)
+CREATE FUNCTION zdm.sync_counts(mapping_id bigint, OUT conflicts bigint, OUT drift bigint, OUT errors bigint, OUT last_at timestamptz, OUT last_fault_at timestamptz)
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'zdm_sync_counts';
 COMMENT ON FUNCTION zdm.sync_counts(bigint) IS
     'Internal: what the sync triggers of a mapping have met. Use zdm.sync_activity.';
@@ -1564,7 +1566,12 @@ SELECT j.job_id,
             WHEN NOT zdm.is_local(j.cluster_id, j.database_id) THEN
                  pg_catalog.format('zdm.resume_job(%s): it came from another cluster or database (restore, copy or upgrade)', j.job_id)
             WHEN pg_catalog.pg_is_in_recovery() THEN 'the primary: this is a standby'
+            WHEN pg_catalog.current_setting('zdm.autostart', true) = 'off' THEN 'zdm.autostart, which is off: no worker is started'
             WHEN j.state = 'queued' AND j.not_before > pg_catalog.clock_timestamp() THEN coalesce(j.waiting_for, 'until ' || j.not_before::timestamptz(0))
+            -- the start of the server ends what a worker waited for
+            WHEN zdm.running_since() IS NULL AND (j.state = 'running' OR j.state_since < pg_catalog.clock_timestamp() - interval '10 s')
+                 AND (j.waiting_for IS NULL OR j.waiting_since < pg_catalog.pg_postmaster_start_time()) THEN
+                 pg_catalog.format('a worker: there is no launcher (shared_preload_libraries), so zdm.resume_job(%s) has to ask for one', j.job_id)
             ELSE coalesce(j.waiting_for, 'a worker') END AS waiting_for,
        w.pid,
        zdm.owner_name(zdm.is_local(j.cluster_id, j.database_id), j.owner_id, j.owner) AS owner,
@@ -2008,7 +2015,10 @@ SELECT m.name,
             WHEN m.phase = 'planned' THEN pg_catalog.format('Read zdm.plan(%L), then call zdm.start(%L).', m.name, m.name)
             WHEN s.status = 'failed' THEN
                  pg_catalog.format('Mend what last_error says, then call zdm.retry(%L)%s.', m.name,
-                                   CASE WHEN m.phase IN ('expand', 'migrate') THEN pg_catalog.format(', or give up with zdm.abort(%L)', m.name) ELSE '' END)
+                                   CASE WHEN m.phase IN ('expand', 'migrate') THEN pg_catalog.format(', or give up with zdm.abort(%L)', m.name)
+                                        WHEN m.stage = 'retiring' THEN pg_catalog.format(', or go back with zdm.revert(%L)', m.name) ELSE '' END)
+            WHEN s.status IN ('paused', 'running') AND EXISTS (SELECT FROM zdm.stop_order) THEN
+                 'Call zdm.resume_all() when all jobs may go on.'
             WHEN s.status = 'paused' THEN pg_catalog.format('Call zdm.resume_migration(%L).', m.name)
             WHEN m.stage = 'ready' AND m.approved_at IS NULL AND (m.needs_approval OR pg_catalog.cardinality(m.manual) > 0) THEN
                  pg_catalog.format('Do what zdm.plan(%L) leaves to a person%s, and call zdm.approve(%L).', m.name,

@@ -56,7 +56,11 @@ ok(worker_pid($node, $job, other => $pid), 'pg_terminate_backend: another worker
 my $before = job($node, $job, 'rows_done');
 $node->restart;
 is(sql($node, "SELECT state, pid IS NULL FROM zdm.jobs WHERE job_id = $job"), 'running|t', 'restart: the job is not resumed');
-like(job($node, $job, 'waiting_for'), qr/worker/, 'restart: the job says that it waits for a worker');
+is(job($node, $job, 'waiting_for'),
+	"a worker: there is no launcher (shared_preload_libraries), so zdm.resume_job($job) has to ask for one",
+	'restart: the job says that nobody brings a worker, and what to do');
+sql($node, "UPDATE zdm.job SET waiting_for = 'what its worker waited for', waiting_since = '2000-01-01' WHERE job_id = $job");
+like(job($node, $job, 'waiting_for'), qr/zdm\.resume_job\($job\)/, 'restart: what its worker waited for before counts no more');
 cmp_ok(job($node, $job, 'rows_done'), '>=', $before, 'restart: no progress is lost');
 (undef, $err) = try_sql($node, "SELECT zdm.resume_job($job)");
 unlike($err, qr/ERROR/, 'restart: it can be resumed');

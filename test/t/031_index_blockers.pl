@@ -114,6 +114,22 @@ is(blockers($job), 'public.t - - t idle in transaction', 'an old snapshot: zdm.b
 $old->query('COMMIT;');
 wait_done($node, $job, 'an old snapshot');
 
+# One that is waited for asks for the table, when the build has waited for longer than its deadlock_timeout, after which
+# PostgreSQL looks no more: the build begins again, and the other goes on.
+sql($node, "ALTER SYSTEM SET deadlock_timeout = '10ms'");
+$node->reload;
+$old->query("SET deadlock_timeout = '10s'; BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT * FROM other;");
+$job = start("zdm.create_index('CREATE INDEX t_wanted ON t (n)')");
+waits_for($job, 'an older snapshot .*: process \d+ \(old\)$', 'a deadlock');
+ok(poll($node, "SELECT bool_or(clock_timestamp() - waitstart > '200 ms') FROM pg_locks WHERE locktype = 'virtualxid' AND NOT granted"), 'a deadlock: it has looked');
+unlike($old->query('ALTER TABLE t ADD COLUMN wanted int; COMMIT;'), qr/ERROR/, 'a deadlock: the other statement succeeds');
+wait_done($node, $job, 'a deadlock');
+is(sql($node, "SELECT string_agg(indexrelid::regclass::text, ' ') FROM pg_index WHERE indrelid = 't'::regclass AND (NOT indisvalid OR indexrelid = 't_wanted'::regclass)"),
+	't_wanted', 'a deadlock: the index is there, and no other one is left');
+is(sql($node, "SELECT count(*) FROM pg_attribute WHERE attrelid = 't'::regclass AND attname = 'wanted'"), 1, 'a deadlock: so is the column');
+sql($node, 'ALTER SYSTEM RESET deadlock_timeout');
+$node->reload;
+
 $old->query('BEGIN; SELECT count(*) FROM t; UPDATE t SET n = n WHERE id = 1; LOCK TABLE t IN ROW SHARE MODE;');
 $job = start("zdm.execute_ddl('ALTER TABLE t ADD COLUMN d int')");
 is(blockers($job), 'public.t AccessExclusiveLock RowExclusiveLock t idle in transaction', 'several modes: one row, with the strongest');

@@ -103,6 +103,11 @@ is(sqlstate($node, q{SELECT zdm.contract('item')}), '55000', 'and nothing is con
 leaves('what it changes we do not see', '5011', 'UPDATE item SET w = 78 WHERE id = 5011', '5011 1434 13.300');
 sql($node, q{DROP TRIGGER "~~raises" ON item});
 is(sql($node, q{SELECT string_agg(gate, ', ') FROM zdm.gates('item') WHERE NOT open}), 'sync', 'once it is gone, the rows have to be verified again');
+# As if they had been; what the winner settles afterwards is nothing to verify.
+sql($node, q{UPDATE zdm.migration SET verified_from = clock_timestamp(), verified_at = clock_timestamp() WHERE name = 'item'; UPDATE item SET cents = 5, euros = 70 WHERE id = 2010});
+is(sql($node, q{SELECT conflicts > 0 AND last_at > (SELECT verified_from FROM zdm.migration WHERE name = 'item') FROM zdm.sync_activity WHERE mapping_id = (SELECT mapping_id FROM zdm.mappings WHERE migration = 'item')}),
+	't', 'a conflict after that');
+is(sql($node, q{SELECT string_agg(gate, ', ') FROM zdm.gates('item') WHERE NOT open}), '', 'closes no gate');
 sql($node, q{SELECT zdm.abort(name) FROM zdm.migrations});
 ok(poll($node, q{SELECT bool_and(phase = 'aborted') FROM zdm.migrations}), 'item: aborted');
 sql($node, q{DROP TABLE item; DROP FUNCTION raises()});
