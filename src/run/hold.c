@@ -116,6 +116,15 @@ query_reading(ZdmRun *run)
 
 /* ---------- looking ---------- */
 
+/* NULL: the setting counts. */
+static const char *
+required_standbys(const ZdmThresholds *own)
+{
+	bool		is_off = zdm_signal_threshold(zdm_signal_find(zdm_signal_required_standbys.name), own) <= 0;
+
+	return is_off ? "" : zdm_thresholds_text(own, &zdm_signal_required_standbys);
+}
+
 static void
 look(ZdmRun *run, bool is_held, ZdmLoad *load)
 {
@@ -125,7 +134,8 @@ look(ZdmRun *run, bool is_held, ZdmLoad *load)
 		.own_wal_kb_per_second = is_held ? 0 : run->wal_kb_per_second,
 		.is_held = is_held,
 		.query = query_reading(run),
-		.work_window = zdm_thresholds_text(own, &zdm_signal_work_window)
+		.work_window = zdm_thresholds_text(own, &zdm_signal_work_window),
+		.required_standbys = required_standbys(own)
 	};
 	MemoryContext old = MemoryContextSwitchTo(run->batch_mcxt);
 

@@ -17,6 +17,7 @@
 const ZdmSignal *const zdm_signals[] = {
 	&zdm_signal_replay_lag,
 	&zdm_signal_replay_bytes,
+	&zdm_signal_required_standbys,
 	&zdm_signal_slot_bytes,
 	&zdm_signal_archiver,
 	&zdm_signal_wal_rate,

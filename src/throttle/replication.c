@@ -3,11 +3,11 @@
  *	  Signals: how far standbys are behind, and how much WAL slots retain.
  *
  * All streaming standbys count, or those whose application_name is in
- * zdm.required_standbys.  One that is named there and not connected holds
- * jobs, for no longer than zdm.required_standby_timeout: whoever has removed it
- * for good has to say so, but not in the middle of the night.  A standby that
- * catches up after it was away, and is not named, does not count: it would hold
- * every job for as long as that takes.
+ * zdm.required_standbys, or in the job's own list.  One that is named there and
+ * not connected holds jobs, for no longer than zdm.required_standby_timeout:
+ * whoever has removed it for good has to say so, but not in the middle of the
+ * night.  A standby that catches up after it was away, and is not named, does
+ * not count: it would hold every job for as long as that takes.
  *
  * Walsenders are read one by one under their spinlocks, slots under
  * ReplicationSlotControlLock: about 0.1 us.
@@ -21,6 +21,7 @@
 #include "storage/lwlock.h"
 #include "storage/spin.h"
 #include "throttle/lag_clock.h"
+#include "throttle/replication.h"
 #include "throttle/settings.h"
 #include "throttle/signal.h"
 #include "utils/timestamp.h"
@@ -50,15 +51,15 @@ read_walsender(int i, Standby *standby)
 	return standby->pid != 0;
 }
 
-/* The names of zdm.required_standbys, of char *. */
+/* The names of those that are required, of char *. */
 static List *
-required_names(void)
+required_names(const ZdmSignalContext *context)
 {
+	const char *list = context->required_standbys ? context->required_standbys : zdm_required_standbys;
 	List	   *names = NIL;
 
-	if (zdm_required_standbys[0] == '\0')
-		return NIL;
-	(void) SplitGUCList(pstrdup(zdm_required_standbys), ',', &names);
+	if (list[0] != '\0')
+		(void) SplitGUCList(pstrdup(list), ',', &names);
 	return names;
 }
 
@@ -80,12 +81,29 @@ take_name(List **missing, pid_t pid)
 	return NULL;
 }
 
+/* Of these names those that no standby has which is connected, in the current memory context. */
+List *
+zdm_replication_missing(List *names)
+{
+	List	   *missing = list_copy(names);
+	Standby		standby;
+
+	for (int i = 0; i < max_wal_senders && missing != NIL; i++)
+	{
+		if (read_walsender(i, &standby))
+			(void) take_name(&missing, standby.pid);
+	}
+	return missing;
+}
+
 /* Is there a standby that must be there and is not?  Then the reading is closed, for a time. */
 static void
-see_missing(List *missing, ZdmReading *reading)
+read_required_standbys(const ZdmSignalContext *context, ZdmReading *reading)
 {
 	static TimestampTz since = 0;
+	List	   *missing = zdm_replication_missing(required_names(context));
 
+	reading->unknown = true;
 	if (missing == NIL)
 	{
 		since = 0;
@@ -99,12 +117,20 @@ see_missing(List *missing, ZdmReading *reading)
 								   (char *) linitial(missing));
 }
 
+const ZdmSignal zdm_signal_required_standbys = {
+	.name = "required_standbys",
+	.words = "required standbys",
+	.unit = ZDM_SIGNAL_TEXT,
+	.of_writes = true,
+	.read = read_required_standbys
+};
+
 typedef double (*Measure) (const Standby *standby);
 
 static void
-read_standbys(ZdmReading *reading, Measure measure)
+read_standbys(const ZdmSignalContext *context, ZdmReading *reading, Measure measure)
 {
-	List	   *required = required_names();
+	List	   *required = required_names(context);
 	List	   *missing = list_copy(required);
 	Standby		standby;
 	bool		any = false;
@@ -127,7 +153,6 @@ read_standbys(ZdmReading *reading, Measure measure)
 		reading->detail = psprintf("standby \"%s\"", name ? name : zdm_compat_application_name(standby.pid));
 	}
 	reading->unknown = !any;
-	see_missing(missing, reading);
 }
 
 /* What the server has measured says something as long as there is something to replay. */
@@ -151,13 +176,13 @@ lag_kb(const Standby *standby)
 static void
 read_replay_lag(const ZdmSignalContext *context, ZdmReading *reading)
 {
-	read_standbys(reading, lag_ms);
+	read_standbys(context, reading, lag_ms);
 }
 
 static void
 read_replay_bytes(const ZdmSignalContext *context, ZdmReading *reading)
 {
-	read_standbys(reading, lag_kb);
+	read_standbys(context, reading, lag_kb);
 }
 
 const ZdmSignal zdm_signal_replay_lag = {

@@ -10,6 +10,9 @@
 
 #include <limits.h>
 
+#include "access/xact.h"
+#include "tcop/pquery.h"
+#include "throttle/replication.h"
 #include "throttle/settings.h"
 #include "throttle/window.h"
 #include "utils/guc.h"
@@ -40,18 +43,47 @@ define_threshold(const char *name, const char *what, const char *more, int *valu
 	DefineCustomIntVariable(name, what, more, value, *value, 0, most, PGC_SIGHUP, unit, NULL, NULL, NULL);
 }
 
+/* A list of names of standbys, of char *; false: it is none. */
+bool
+zdm_standby_names_parse(const char *text, List **names)
+{
+	*names = NIL;
+	return text[0] == '\0' || SplitGUCList(pstrdup(text), ',', names);
+}
+
+/* A name that is written wrong would hold jobs until somebody wonders. */
+void
+zdm_standby_names_warn(List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, zdm_replication_missing(names))
+		ereport(WARNING,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("standby \"%s\" is not connected", (char *) lfirst(lc)),
+				 errhint("Names are compared with application_name in pg_stat_replication. Until one of that name is there, jobs that write are held, for zdm.required_standby_timeout.")));
+}
+
+/* Somebody sets it; nobody is told when a file is read again. */
+static bool
+is_a_statement(void)
+{
+	return IsTransactionState() && PortalIsValid(ActivePortal) && ActivePortal->status == PORTAL_ACTIVE;
+}
+
 static bool
 check_names(char **value, void **extra, GucSource source)
 {
-	char	   *copy = pstrdup(*value);
-	List	   *names = NIL;
-	bool		good = **value == '\0' || SplitGUCList(copy, ',', &names);
+	List	   *names;
 
-	if (!good)
+	if (!zdm_standby_names_parse(*value, &names))
+	{
 		GUC_check_errdetail("List syntax is invalid: names with commas between.");
-	list_free(names);
-	pfree(copy);
-	return good;
+		return false;
+	}
+	if (names != NIL && is_a_statement())
+		zdm_standby_names_warn(names);
+	return true;
 }
 
 static void

@@ -5,6 +5,8 @@
 #ifndef ZDM_THROTTLE_SETTINGS_H
 #define ZDM_THROTTLE_SETTINGS_H
 
+#include "nodes/pg_list.h"
+
 /* thresholds of load; 0: off */
 extern int	zdm_max_replay_lag; /* ms */
 extern int	zdm_max_replay_bytes;	/* kB */
@@ -26,6 +28,8 @@ extern char *zdm_work_window;	/* as throttle/window.h reads it; empty: any
 extern char *zdm_throttle_query;	/* empty: none */
 extern int	zdm_throttle_query_timeout; /* ms */
 
+extern bool zdm_standby_names_parse(const char *text, List **names);
+extern void zdm_standby_names_warn(List *names);
 extern void zdm_throttle_settings_define(void);
 
 #endif							/* ZDM_THROTTLE_SETTINGS_H */

@@ -35,6 +35,7 @@ typedef struct ZdmSignalContext
 	double		own_wal_kb_per_second;	/* negative: not known yet */
 	bool		is_held;		/* since the last look it has not worked */
 	const char *work_window;	/* of its own; NULL: none */
+	const char *required_standbys;	/* of its own; NULL: none */
 	const ZdmReading *query;	/* what its throttle query said; NULL: it has
 								 * none */
 } ZdmSignalContext;
@@ -57,6 +58,7 @@ extern const int zdm_nsignals;
 /* replication.c */
 extern const ZdmSignal zdm_signal_replay_lag;
 extern const ZdmSignal zdm_signal_replay_bytes;
+extern const ZdmSignal zdm_signal_required_standbys;
 extern const ZdmSignal zdm_signal_slot_bytes;
 
 /* wal.c */

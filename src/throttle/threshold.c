@@ -12,6 +12,7 @@
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "throttle/load.h"
+#include "throttle/settings.h"
 #include "throttle/threshold.h"
 #include "throttle/window.h"
 #include "utils/array.h"
@@ -80,6 +81,19 @@ check_windows(const char *text)
 				 errhint("Write it as '22:00-06:00', several with commas between; 'off' for any time, 'default' for zdm.work_window.")));
 }
 
+static void
+check_standbys(const char *text)
+{
+	List	   *names;
+
+	if (!zdm_standby_names_parse(text, &names) || names == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid list of standbys: \"%s\"", text),
+				 errhint("Write names with commas between, as in application_name of pg_stat_replication; 'off' for all that stream, 'default' for zdm.required_standbys.")));
+	zdm_standby_names_warn(names);
+}
+
 /* It is analyzed when it runs: as the job's role, in the job's search_path. */
 static void
 check_query(const char *text)
@@ -107,6 +121,8 @@ zdm_threshold_parse(int signal, const char *text)
 		return psprintf("%d", parse_number(zdm_signals[signal], text));
 	if (zdm_signals[signal] == &zdm_signal_work_window)
 		check_windows(text);
+	else if (zdm_signals[signal] == &zdm_signal_required_standbys)
+		check_standbys(text);
 	else
 		check_query(text);
 	return pstrdup(text);

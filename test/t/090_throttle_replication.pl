@@ -44,14 +44,24 @@ goes_on($primary, $job, 'replay_bytes');
 $standby->stop('fast');
 my $rows = job($primary, $job, 'rows_done');
 ok(wait_for_rows($primary, $job, $rows + 200), 'a standby that is gone holds nobody');
+my (undef, undef, $warning) = $primary->psql('postgres', q{ALTER SYSTEM SET zdm.required_standbys = 'one, two'});
+like($warning, qr/WARNING:  standby "two" is not connected/, 'a name that matches nothing is warned of');
 set_zdm($primary, 'required_standbys', 'one');
-is_held_by($primary, $job, 'replay_bytes', 'standby "one" is not connected');
+is_held_by($primary, $job, 'required_standbys', 'standby "one" is not connected');
 set_zdm($primary, 'required_standby_timeout', '1s');
-goes_on($primary, $job, 'replay_bytes');
+goes_on($primary, $job, 'required_standbys');
 set_zdm($primary, 'required_standby_timeout');
+is_held_by($primary, $job, 'required_standbys', 'standby "one" is not connected');
+sql($primary, "SELECT zdm.set_throttle($job, signal => 'required_standbys', threshold => 'off')");
+goes_on($primary, $job, 'required_standbys');
+set_zdm($primary, 'required_standbys');
+(undef, undef, $warning) = $primary->psql('postgres', "SELECT zdm.set_throttle($job, signal => 'required_standbys', threshold => 'one')");
+like($warning, qr/WARNING:  standby "one" is not connected/, 'the same in the list of a job');
+is_held_by($primary, $job, 'required_standbys', 'standby "one" is not connected');
 $standby->start;
 ok(poll($primary, q{SELECT count(*) = 1 FROM pg_stat_replication WHERE state = 'streaming'}), 'it is back');
-set_zdm($primary, 'required_standbys');
+goes_on($primary, $job, 'required_standbys');
+sql($primary, "SELECT zdm.set_throttle($job, signal => 'required_standbys', threshold => 'default')");
 set_zdm($primary, 'max_replay_bytes', 0);
 
 # ---- a slot that nobody reads ----
