@@ -11,6 +11,7 @@
 #include "catalog/pg_class.h"
 #include "commands/cluster.h"
 #include "commands/trigger.h"
+#include "compat/explain.h"
 #include "explain/facts.h"
 #include "rewrite/rewriteSupport.h"
 #include "utils/builtins.h"
@@ -36,9 +37,8 @@ check_index_options(Oid relid, Datum options)
 static void
 check_options(void *arg)
 {
-	static char *namespaces[] = HEAP_RELOPT_NAMESPACES;
 	const Options *options = arg;
-	Datum		own = transformRelOptions((Datum) 0, options->list, NULL, namespaces, false, false);
+	Datum		own = zdm_compat_storage_parameters(options->list, NULL);
 
 	switch (options->relkind)
 	{
@@ -46,7 +46,7 @@ check_options(void *arg)
 		case RELKIND_MATVIEW:
 			(void) heap_reloptions(options->relkind, own, true);
 			(void) heap_reloptions(RELKIND_TOASTVALUE,
-								   transformRelOptions((Datum) 0, options->list, "toast", namespaces, false, false), true);
+								   zdm_compat_storage_parameters(options->list, "toast"), true);
 			break;
 		case RELKIND_PARTITIONED_TABLE:
 			(void) partitioned_table_reloptions(own, true);
