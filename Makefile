@@ -55,8 +55,8 @@ SRCS = \
 	src/recipe/place.c src/recipe/plan.c src/recipe/preview.c src/recipe/retarget.c src/recipe/run.c \
 	src/recipe/stage.c src/recipe/step.c src/recipe/store.c \
 	src/explain/api.c src/explain/catalog.c src/explain/columns.c src/explain/constraints.c \
-	src/explain/destructive.c src/explain/domains.c src/explain/facts.c src/explain/foreign_keys.c src/explain/indexes.c src/explain/named_columns.c src/explain/other.c \
-	src/explain/partitions.c src/explain/rename.c src/explain/rights.c src/explain/table.c src/explain/types.c \
+	src/explain/destructive.c src/explain/domains.c src/explain/facts.c src/explain/foreign_keys.c src/explain/grants.c src/explain/indexes.c src/explain/named_columns.c src/explain/named_objects.c src/explain/other.c \
+	src/explain/partitions.c src/explain/refusal.c src/explain/rename.c src/explain/rights.c src/explain/table.c src/explain/taken_names.c src/explain/types.c \
 	src/index/api.c src/index/check.c src/index/create.c src/index/definition.c src/index/duplicates.c src/index/index.c \
 	src/index/mark.c src/index/partitions.c src/index/progress.c src/index/rebuild.c src/index/steps.c \
 	src/index/store.c src/index/target.c \

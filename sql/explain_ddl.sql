@@ -38,6 +38,7 @@ CREATE UNIQUE INDEX uses_x ON uses (x);
 CREATE SCHEMA xd2;
 CREATE TABLE xd2.goes AS SELECT 1 AS x;
 CREATE TYPE mood AS ENUM ('fine');
+CREATE SEQUENCE s;
 
 -- One line per relation: lock, R(ewrites), S(cans), whether others can read and write, whether there is work.
 CREATE FUNCTION explain(statement text) RETURNS SETOF text LANGUAGE sql AS $$
@@ -160,6 +161,21 @@ INSERT INTO statements (statement) VALUES
     ('ALTER TYPE mood RENAME VALUE ''fine'' TO ''good'''),
     ('CREATE TYPE other AS ENUM (''x'')'),
     ('CREATE FUNCTION f() RETURNS int LANGUAGE sql AS ''SELECT 1'''),
+    ('CREATE TYPE t AS ENUM (''x'')'),
+    ('CREATE SEQUENCE IF NOT EXISTS s'),
+    ('ALTER TABLE t RENAME COLUMN a TO b'),
+    ('ALTER TABLE t RENAME TO p'),
+    ('ALTER TYPE mood ADD VALUE ''fine'''),
+    ('ALTER TYPE mood ADD VALUE IF NOT EXISTS ''fine'''),
+    ('ALTER TYPE mood ADD VALUE ''better'' AFTER ''nothing'''),
+    ('ALTER TABLE t SET (nothing = 1)'),
+    ('ALTER TABLE t REPLICA IDENTITY USING INDEX t_v'),
+    ('ALTER TABLE t ALTER COLUMN id DROP NOT NULL'),
+    ('ALTER TABLE t ALTER COLUMN a SET DEFAULT ''x'''),
+    ('ALTER TABLE t ADD FOREIGN KEY (b) REFERENCES p NOT VALID'),
+    ('ALTER TABLE part ATTACH PARTITION part_new FOR VALUES FROM (50) TO (200)'),
+    ('CREATE INDEX ON t USING gin (a)'),
+    ('CREATE TRIGGER x BEFORE INSERT ON t EXECUTE FUNCTION now()'),
     ('CREATE EXTENSION pg_trgm'),
     ('DROP OWNED BY CURRENT_USER');
 
@@ -240,6 +256,27 @@ SELECT * FROM zdm.explain_ddl('ALTER TABLE t ADD CHECK (a)');
 SELECT * FROM zdm.explain_ddl('ALTER TABLE t ADD FOREIGN KEY (nothing) REFERENCES p');
 SELECT * FROM zdm.explain_ddl('ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES p (nothing)');
 SELECT * FROM zdm.explain_ddl('CREATE INDEX ON t (a) INCLUDE (nothing)');
+SELECT * FROM zdm.explain_ddl('ALTER TABLE t DISABLE TRIGGER nothing');
+SELECT * FROM zdm.explain_ddl('ALTER TABLE t ENABLE RULE nothing');
+SELECT * FROM zdm.explain_ddl('ALTER TABLE t CLUSTER ON nothing');
+SELECT * FROM zdm.explain_ddl('CLUSTER t USING nothing');
+SELECT * FROM zdm.explain_ddl('ALTER TABLE t REPLICA IDENTITY USING INDEX nothing');
+SELECT * FROM zdm.explain_ddl('ALTER TABLE t OWNER TO nothing');
+SELECT * FROM zdm.explain_ddl('ALTER TRIGGER nothing ON t RENAME TO x');
+SELECT * FROM zdm.explain_ddl('ALTER POLICY nothing ON t USING (true)');
+SELECT * FROM zdm.explain_ddl('CREATE TRIGGER x BEFORE INSERT ON t EXECUTE FUNCTION nothing()');
+SELECT * FROM zdm.explain_ddl('CREATE TRIGGER x BEFORE UPDATE OF nothing ON t EXECUTE FUNCTION suppress_redundant_updates_trigger()');
+SELECT * FROM zdm.explain_ddl('CREATE INDEX ON t USING nothing (a)');
+SELECT * FROM zdm.explain_ddl('GRANT SELECT ON nothing TO PUBLIC');
+SELECT * FROM zdm.explain_ddl('GRANT SELECT (nothing) ON t TO PUBLIC');
+SELECT * FROM zdm.explain_ddl('GRANT SELECT ON t TO nothing');
+SELECT * FROM zdm.explain_ddl('GRANT USAGE ON SCHEMA nothing TO PUBLIC');
+SELECT * FROM zdm.explain_ddl('GRANT USAGE ON TYPE nothing TO PUBLIC');
+SELECT * FROM zdm.explain_ddl('GRANT EXECUTE ON FUNCTION nothing() TO PUBLIC');
+SELECT * FROM zdm.explain_ddl('GRANT nothing TO CURRENT_USER');
+SELECT * FROM zdm.explain_ddl('ALTER SEQUENCE s OWNED BY t.nothing');
+SELECT * FROM zdm.explain_ddl('CREATE SEQUENCE fresh OWNED BY nothing.a');
+SELECT * FROM zdm.explain_ddl('ALTER DOMAIN pos DROP CONSTRAINT nothing');
 SELECT * FROM zdm.explain_ddl('DROP TABLE nothing');
 SELECT * FROM zdm.explain_ddl('DROP INDEX nothing');
 SELECT * FROM zdm.explain_ddl('TRUNCATE nothing');

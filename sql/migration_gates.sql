@@ -246,16 +246,15 @@ CREATE TABLE parted (id int, old int) PARTITION BY LIST (id);
 CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
 INSERT INTO parted VALUES (1, 1);
 CREATE FUNCTION parted_gate() RETURNS text LANGUAGE sql AS $$
-    SELECT regexp_replace(reason, '~zdm_sync_\d+', '~zdm_sync_N') FROM zdm.gates('parted') WHERE gate = 'triggers' AND NOT open
+    SELECT regexp_replace(reason, '~zdm_sync_\d+', '~zdm_sync_N') FROM zdm.gates('gates parted') WHERE gate = 'triggers' AND NOT open
 $$;
 CREATE PROCEDURE verify_parted() LANGUAGE plpgsql AS $$
 BEGIN
-    CALL await($q$ SELECT state = 'queued' AND not_before > now() FROM zdm.job WHERE name = 'parted (verify)' $q$);
-    UPDATE zdm.job SET not_before = NULL WHERE name = 'parted (verify)';
-    PERFORM zdm.resume_job(job_id) FROM zdm.job WHERE name = 'parted (verify)';
+    CALL await($q$ SELECT state = 'queued' AND not_before > now() FROM zdm.job WHERE name = 'gates parted (verify)' $q$);
+    PERFORM zdm.retry('gates parted');
 END $$;
-SELECT zdm.rename_column('parted', 'old', 'new', 'team a', CURRENT_DATE + 30, name => 'parted');
-CALL zdm.wait_for_migration('parted', timeout => '60 s');
+SELECT zdm.rename_column('parted', 'old', 'new', 'team a', CURRENT_DATE + 30, name => 'gates parted');
+CALL zdm.wait_for_migration('gates parted', timeout => '60 s');
 SELECT parted_gate();
 SELECT tgname AS sync_trigger FROM pg_trigger WHERE tgrelid = 'parted'::regclass \gset
 ALTER TABLE parted_1 DISABLE TRIGGER :"sync_trigger";
@@ -269,21 +268,21 @@ INSERT INTO parted_2 VALUES (2, 2);
 ALTER TABLE parted ATTACH PARTITION parted_2 FOR VALUES IN (2);
 SELECT parted_gate();
 CALL verify_parted();
-CALL await($$ SELECT verify_error IS NOT NULL FROM zdm.migration WHERE name = 'parted' $$);
+CALL await($$ SELECT verify_error IS NOT NULL FROM zdm.migration WHERE name = 'gates parted' $$);
 UPDATE parted SET old = old;
 CALL verify_parted();
 CALL await($$ SELECT parted_gate() IS NULL $$);
 -- one that goes says nothing about the others
 ALTER TABLE parted DETACH PARTITION parted_1;
 SELECT parted_gate();
-SELECT zdm.contract('parted');
-CALL zdm.wait_for_migration('parted', timeout => '60 s');
-SELECT zdm.revert('parted');
-CALL zdm.wait_for_migration('parted', timeout => '60 s');
+SELECT zdm.contract('gates parted');
+CALL zdm.wait_for_migration('gates parted', timeout => '60 s');
+SELECT zdm.revert('gates parted');
+CALL zdm.wait_for_migration('gates parted', timeout => '60 s');
 SELECT * FROM parted;
 SELECT parted_gate();
-SELECT zdm.abort('parted');
-CALL zdm.wait_for_migration('parted', 'aborted', '60 s');
+SELECT zdm.abort('gates parted');
+CALL zdm.wait_for_migration('gates parted', 'aborted', '60 s');
 SELECT * FROM untriggered;
 
 --

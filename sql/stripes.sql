@@ -32,8 +32,13 @@ ALTER TABLE sp_few ALTER filler SET STORAGE PLAIN;
 INSERT INTO sp_few (filler) SELECT repeat('x', 1500) FROM generate_series(1, 203);
 CALL sp_try('sp_few');
 CREATE TABLE sp_many (n int NOT NULL DEFAULT 0);
-INSERT INTO sp_many SELECT 0 FROM generate_series(1, 226 * 9 + 1);
+INSERT INTO sp_many SELECT 0 FROM generate_series(1, 226 * 29 + 1);
 CALL sp_try('sp_many');
+-- so small that each stripe would be waited for longer than it takes: in one go
+CREATE TABLE sp_small (n int NOT NULL DEFAULT 0);
+INSERT INTO sp_small SELECT 0 FROM generate_series(1, 100);
+CALL sp_try('sp_small');
+SELECT count(DISTINCT xmin::text) FROM sp_small;
 -- several windows, and one row on the last page
 CREATE TABLE sp_windows (n int NOT NULL DEFAULT 0);
 INSERT INTO sp_windows SELECT 0 FROM generate_series(1, 226 * 1200 + 1);
@@ -74,5 +79,5 @@ CALL backfill('sp_bad', 'n = v::int', name => 'sp: bad');
 SELECT sweep FROM zdm.backfills WHERE name = 'sp: bad';
 SELECT count(*) FROM sp_bad WHERE n IS DISTINCT FROM id AND v <> 'x' OR n IS NOT NULL AND v = 'x';
 
-DROP TABLE sp_one, sp_few, sp_many, sp_windows, sp_50, sp_90, sp_10, sp_holes, sp_bad;
+DROP TABLE sp_one, sp_few, sp_many, sp_small, sp_windows, sp_50, sp_90, sp_10, sp_holes, sp_bad;
 DROP PROCEDURE sp_try;

@@ -17,12 +17,14 @@
 #include "backfill/target.h"
 #include "compat/tree.h"
 #include "storage/lmgr.h"
+#include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 #define MAX_STRIPES 16
+#define SMALL_LEAF_BLOCKS 16
 
 /* The first leaf after that one, InvalidOid after the last. */
 Oid
@@ -139,7 +141,8 @@ rows_per_page(Relation rel)
 
 /*
  * Into how many transactions to split the rows of each page of an open leaf.
- * One when no update can be HOT.  Otherwise as many as it takes for the new
+ * One when no update can be HOT, or the leaf is so small that each transaction
+ * would be waited for longer than it takes.  Otherwise as many as it takes for the new
  * versions of one stripe to find room: a page has fillfactor's worth of it,
  * or what the stripe before has left behind.
  */
@@ -149,7 +152,7 @@ zdm_leaf_stripes(ZdmBackfillRun *run, Relation rel)
 	double		room = (100 - RelationGetFillFactor(rel, HEAP_DEFAULT_FILLFACTOR)) / 100.0;
 	int			stripes = MAX_STRIPES;
 
-	if (!zdm_stripe_scan_can_read(rel))
+	if (!zdm_stripe_scan_can_read(rel) || RelationGetNumberOfBlocks(rel) < SMALL_LEAF_BLOCKS)
 		return 1;
 	if (bms_overlap(zdm_compat_hot_blocking_columns(rel), run->statements->assigned))
 		return 1;

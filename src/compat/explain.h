@@ -6,6 +6,7 @@
 #define ZDM_COMPAT_EXPLAIN_H
 
 #include "access/attmap.h"
+#include "access/reloptions.h"
 #include "catalog/pg_attribute.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
@@ -157,5 +158,18 @@ zdm_compat_attrmap(Relation to, Relation from)
 #else
 #define ZDM_IDENTITY_RECURSES false
 #endif
+
+/* Storage parameters as they are kept, of a table (NULL) or of its TOAST table ("toast"), from a list of DefElem. */
+static inline Datum
+zdm_compat_storage_parameters(List *list, const char *namespace)
+{
+#if PG_VERSION_NUM >= 180000
+	static const char *const namespaces[] = HEAP_RELOPT_NAMESPACES;
+#else
+	static char *namespaces[] = HEAP_RELOPT_NAMESPACES;
+#endif
+
+	return transformRelOptions((Datum) 0, list, namespace, namespaces, false, false);
+}
 
 #endif							/* ZDM_COMPAT_EXPLAIN_H */

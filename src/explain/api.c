@@ -92,6 +92,7 @@ gather(ZdmFacts *facts, const RawStmt *stmt)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("the statement is not DDL"),
 				 errhint("Give a statement that creates, alters or drops something; use EXPLAIN for queries.")));
+	zdm_facts_refuse_taken_name(facts, stmt->stmt);
 	dispatch(facts, stmt->stmt);
 }
 

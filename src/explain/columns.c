@@ -188,6 +188,68 @@ zdm_explain_set_not_null(ZdmFacts *facts, Oid relid, const List *tree, const cha
 	}
 }
 
+typedef struct NewDefault
+{
+	const ZdmFacts *facts;
+	Form_pg_attribute att;
+	Node	   *expr;			/* raw */
+} NewDefault;
+
+static void
+check_default(void *arg)
+{
+	const NewDefault *what = arg;
+	ParseState *pstate = make_parsestate(NULL);
+
+	pstate->p_sourcetext = what->facts->sql;
+	(void) cookDefault(pstate, copyObject(what->expr), what->att->atttypid, what->att->atttypmod,
+					   NameStr(what->att->attname), '\0');
+}
+
+/* SET DEFAULT and DROP DEFAULT. */
+void
+zdm_explain_column_default(ZdmFacts *facts, Oid relid, const AlterTableCmd *cmd)
+{
+	HeapTuple	tuple = cmd->name ? SearchSysCacheCopyAttName(relid, cmd->name) : NULL;
+	NewDefault	what = {.facts = facts,.expr = cmd->def};
+
+	if (!HeapTupleIsValid(tuple) || !facts->alone)
+		return;
+	what.att = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (what.att->attidentity || what.att->attgenerated)
+		zdm_facts_fails(facts, relid, "Fails: the column is an identity column or generated. Use DROP IDENTITY or DROP EXPRESSION first.");
+	else if (cmd->def)
+		zdm_facts_fails_if(facts, relid, check_default, &what, "Give an expression of the column's type.");
+}
+
+/* Must the column of relid be NOT NULL? */
+static bool
+needs_not_null(Oid relid, const char *column)
+{
+	HeapTuple	tuple = SearchSysCacheCopyAttName(relid, column);
+	Form_pg_attribute att;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	att = (Form_pg_attribute) GETSTRUCT(tuple);
+	return att->attidentity ||
+		zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND (indisprimary OR indisreplident)"
+					   " AND $3 = ANY ((indkey::int2[])[0:indnkeyatts - 1])", relid, InvalidOid, att->attnum) != NIL;
+}
+
+/* DROP NOT NULL: a primary key, a replica identity or an identity column needs it. */
+void
+zdm_explain_drop_not_null(ZdmFacts *facts, const List *tree, const char *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, facts->alone ? tree : NIL)
+	{
+		if (needs_not_null(lfirst_oid(lc), column))
+			zdm_facts_fails(facts, lfirst_oid(lc), "Fails: a primary key, a replica identity, or the column's own identity needs NOT NULL. Drop that first.");
+	}
+}
+
 /* DROP COLUMN: all that goes with it is locked. */
 void
 zdm_explain_drop_column(ZdmFacts *facts, Oid relid, const List *tree, const AlterTableCmd *cmd)

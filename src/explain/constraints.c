@@ -158,6 +158,8 @@ zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt)
 	zdm_facts_require_key_columns(facts, relid, stmt);
 	zdm_facts_refuse_virtual_keys(facts, relid, stmt);
 	refuse_second_key(facts, relid, stmt);
+	if (facts->alone)
+		zdm_facts_require_opclasses(facts, relid, stmt);
 	foreach(lc, stmt->primary ? stmt->indexParams : NIL)
 		refuse_invalid_not_null(facts, relid, lfirst_node(IndexElem, lc)->name);
 	zdm_facts_lock_list(facts, tree, stmt->primary ? AccessExclusiveLock : ShareLock);

@@ -89,6 +89,10 @@ zdm_explain_domain(ZdmFacts *facts, AlterDomainStmt *stmt)
 				 errmsg("%s is not a domain", format_type_be(typid)),
 				 errhint("Use ALTER TYPE.")));
 	zdm_require_owner_rights(owner, psprintf("type %s", format_type_be(typid)));
+	if (stmt->subtype == 'C' && con->conname && OidIsValid(get_domain_constraint_oid(typid, con->conname, true)))
+		zdm_facts_note(facts, false, "Fails: a constraint of that name is there already. Choose another name.");
+	if (stmt->subtype == 'X')
+		(void) get_domain_constraint_oid(typid, stmt->name, stmt->missing_ok);
 	if (stmt->subtype == 'C' && con->contype == CONSTR_CHECK && !con->skip_validation)
 		check_users(facts, typid, ADVICE_TABLE_CHECK);
 	else if ((stmt->subtype == 'O' || (stmt->subtype == 'C' && con->contype == CONSTR_NOTNULL)) &&
@@ -97,6 +101,12 @@ zdm_explain_domain(ZdmFacts *facts, AlterDomainStmt *stmt)
 	else if (stmt->subtype == 'V' && !is_valid_constraint(typid, stmt->name))
 		check_users(facts, typid,
 					"Scans every table that uses the domain, while writers wait, unlike VALIDATE CONSTRAINT of a table. Use zdm.add_check() on the tables instead.");
+}
+
+static bool
+has_label(Oid typid, const char *label)
+{
+	return SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(typid), PointerGetDatum(label));
 }
 
 /* ALTER TYPE ... ADD VALUE or RENAME VALUE */
@@ -110,9 +120,17 @@ zdm_explain_enum(ZdmFacts *facts, AlterEnumStmt *stmt)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is not an enum", format_type_be(typid)),
 				 errhint("Name a type that was made with CREATE TYPE ... AS ENUM.")));
-	zdm_facts_note(facts, stmt->oldVal == NULL,
-				   stmt->oldVal ? "It locks no table, but clients that use the old label fail. Add the new label, fill it in with zdm.start_backfill(), and stop using the old one." :
-				   "It locks no table. The new label can be used after the commit.");
+	if (has_label(typid, stmt->newVal))
+		zdm_facts_note(facts, stmt->skipIfNewValExists,
+					   stmt->skipIfNewValExists ? "The label is there already: nothing is done." :
+					   "Fails: the label is there already. Choose another one.");
+	else if ((stmt->oldVal && !has_label(typid, stmt->oldVal)) ||
+			 (stmt->newValNeighbor && !has_label(typid, stmt->newValNeighbor)))
+		zdm_facts_note(facts, false, "Fails: the type has no label of the name that is to be changed, or before or after which the new one is to be. \\dT+ in psql lists the labels.");
+	else
+		zdm_facts_note(facts, stmt->oldVal == NULL,
+					   stmt->oldVal ? "It locks no table, but clients that use the old label fail. Add the new label, fill it in with zdm.start_backfill(), and stop using the old one." :
+					   "It locks no table. The new label can be used after the commit.");
 }
 
 /* ALTER TYPE of a composite type: its tables follow it. */

@@ -19,6 +19,8 @@ typedef struct ZdmFacts
 	List	   *new_columns;	/* of String: those that the statement itself
 								 * adds */
 	bool		frees_names;	/* it drops constraints, or what may have some */
+	bool		alone;			/* an ALTER TABLE with one subcommand: what is
+								 * there now is what that finds */
 } ZdmFacts;
 
 /* what one must have on a relation, if not its owner's rights */
@@ -71,6 +73,20 @@ extern void zdm_facts_require(Oid relid, ZdmRight right);
 extern void zdm_facts_require_references(Oid relid, const List *columns);
 extern List *zdm_facts_maintained(Oid schema);
 
+/* refusal.c */
+extern void zdm_facts_fails_if(ZdmFacts *facts, Oid relid, void (*check) (void *arg), void *arg,
+							   const char *next_step);
+
+/* taken_names.c */
+extern bool zdm_facts_relation_is_taken(Oid schema, const char *name, bool has_type);
+extern bool zdm_facts_new_relation_is_taken(const RangeVar *rv);
+extern bool zdm_facts_object_is_taken(ObjectType objtype, const char *name);
+extern void zdm_facts_refuse_taken_name(ZdmFacts *facts, const Node *stmt);
+
+/* named_objects.c */
+extern void zdm_facts_require_cluster_index(ZdmFacts *facts, Oid relid, const char *name);
+extern void zdm_facts_require_trigger_or_rule(Oid relid, const AlterTableCmd *cmd);
+
 /* named_columns.c */
 extern void zdm_facts_require_column(const ZdmFacts *facts, Oid relid, const char *column);
 extern void zdm_facts_require_key_columns(const ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
@@ -78,6 +94,10 @@ extern void zdm_facts_refuse_virtual_keys(ZdmFacts *facts, Oid relid, const Inde
 
 /* the families of statements */
 extern void zdm_explain_alter_table(ZdmFacts *facts, AlterTableStmt *stmt);
+extern void zdm_explain_set_options(ZdmFacts *facts, Oid relid, List *list);
+extern void zdm_explain_replica_identity(ZdmFacts *facts, Oid relid, const ReplicaIdentityStmt *stmt);
+extern void zdm_explain_column_default(ZdmFacts *facts, Oid relid, const AlterTableCmd *cmd);
+extern void zdm_explain_drop_not_null(ZdmFacts *facts, const List *tree, const char *column);
 extern void zdm_explain_add_column(ZdmFacts *facts, Oid relid, const List *tree,
 								   ColumnDef *def, bool is_serial);
 extern void zdm_explain_set_not_null(ZdmFacts *facts, Oid relid, const List *tree, const char *column);
@@ -102,6 +122,7 @@ extern void zdm_explain_detach(ZdmFacts *facts, Oid relid, const PartitionCmd *c
 extern void zdm_explain_create_table(ZdmFacts *facts, CreateStmt *stmt);
 
 extern void zdm_explain_create_index(ZdmFacts *facts, IndexStmt *stmt);
+extern void zdm_facts_require_opclasses(ZdmFacts *facts, Oid relid, const IndexStmt *stmt);
 extern void zdm_explain_reindex(ZdmFacts *facts, ReindexStmt *stmt);
 extern void zdm_explain_alter_index_attach(ZdmFacts *facts, Oid relid, const PartitionCmd *cmd);
 
@@ -115,6 +136,8 @@ extern void zdm_explain_domain(ZdmFacts *facts, AlterDomainStmt *stmt);
 extern void zdm_explain_enum(ZdmFacts *facts, AlterEnumStmt *stmt);
 extern void zdm_explain_composite(ZdmFacts *facts, Oid relid);
 extern void zdm_explain_sequence(ZdmFacts *facts, Oid relid, const AlterSeqStmt *stmt);
+extern void zdm_explain_grant(const ZdmFacts *facts, const GrantStmt *stmt);
+extern void zdm_explain_grant_role(const GrantRoleStmt *stmt);
 extern bool zdm_explain_other(ZdmFacts *facts, Node *stmt);
 
 #endif							/* ZDM_EXPLAIN_FACTS_H */

@@ -12,12 +12,14 @@
 #include "access/genam.h"
 #include "access/relation.h"
 #include "access/table.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_inherits.h"
 #include "compat/constraint.h"
 #include "compat/explain.h"
 #include "explain/facts.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -156,9 +158,9 @@ zdm_partition_keys(Oid relid, Oid referenced, const Constraint *con)
 
 /* ---------- ADD FOREIGN KEY ---------- */
 
-/* Is there a unique index on the columns that a foreign key names? */
-static bool
-is_key(Oid relid, const List *columns)
+/* The unique index on the columns that a foreign key names; InvalidOid: none. */
+static Oid
+key_index(Oid relid, const List *columns)
 {
 	Bitmapset  *wanted = NULL;
 	ListCell   *lc;
@@ -176,9 +178,73 @@ is_key(Oid relid, const List *columns)
 			keys = bms_add_member(keys, index->rd_index->indkey.values[i]);
 		index_close(index, NoLock);
 		if (bms_equal(keys, wanted))
-			return true;
+			return lfirst_oid(lc);
 	}
-	return false;
+	return InvalidOid;
+}
+
+static Oid
+primary_key_index(Oid relid)
+{
+	List	   *indexes = zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisprimary AND indimmediate",
+										 relid, InvalidOid, 0);
+
+	return indexes == NIL ? InvalidOid : linitial_oid(indexes);
+}
+
+/* Can the key's operator tell whether a value of typid is equal to one in the index? */
+static bool
+is_comparable(Relation index, int key, Oid typid)
+{
+	Oid			family = index->rd_opfamily[key];
+	Oid			input = index->rd_opcintype[key];
+	Oid			base = getBaseType(typid);
+	Oid			types[] = {get_atttype(index->rd_index->indrelid, index->rd_index->indkey.values[key]), typid};
+	Oid			inputs[] = {input, input};
+
+	if (OidIsValid(get_opfamily_member(family, input, base, BTEqualStrategyNumber)) &&
+		OidIsValid(get_opfamily_member(family, base, base, BTEqualStrategyNumber)))
+		return true;
+	return can_coerce_type(2, types, inputs, COERCION_IMPLICIT);
+}
+
+/* Where in the index is the column that the n-th of the foreign key refers to? */
+static int
+key_of(Relation index, const Constraint *con, int n)
+{
+	AttrNumber	attnum;
+
+	if (con->pk_attrs == NIL)
+		return n;
+	attnum = get_attnum(index->rd_index->indrelid, strVal(list_nth(con->pk_attrs, n)));
+	for (int key = 0; key < index->rd_index->indnkeyatts; key++)
+	{
+		if (index->rd_index->indkey.values[key] == attnum)
+			return key;
+	}
+	return -1;
+}
+
+/* The types of both sides must have an operator. */
+static void
+check_types(ZdmFacts *facts, Oid relid, const Constraint *con, Relation index)
+{
+	ListCell   *lc;
+
+	if (list_length(con->fk_attrs) != index->rd_index->indnkeyatts)
+	{
+		zdm_facts_fails(facts, relid, "Fails: the foreign key has not as many columns as what it refers to. Name the columns of both sides.");
+		return;
+	}
+	foreach(lc, con->fk_attrs)
+	{
+		Oid			typid = get_atttype(relid, get_attnum(relid, strVal(lfirst(lc))));
+		int			key = key_of(index, con, foreach_current_index(lc));
+
+		if (OidIsValid(typid) && key >= 0 && !is_comparable(index, key, typid))
+			zdm_facts_fails(facts, relid, psprintf("Fails: column %s is of type %s, which cannot be compared with the column that it refers to. Change its type, as with zdm.change_column_type().",
+												   quote_identifier(strVal(lfirst(lc))), format_type_be(typid)));
+	}
 }
 
 /* The columns of both sides must be there, and be a key on the other side. */
@@ -187,18 +253,23 @@ check_foreign_key(ZdmFacts *facts, Oid relid, Oid pkid, const Constraint *con)
 {
 	ZdmFacts	none = {.sql = facts->sql};
 	ListCell   *lc;
-	bool		found;
+	Oid			indexid;
 
 	foreach(lc, con->fk_attrs)
 		zdm_facts_require_column(facts, relid, strVal(lfirst(lc)));
 	foreach(lc, con->pk_attrs)
 		zdm_facts_require_column(relid == pkid ? facts : &none, pkid, strVal(lfirst(lc)));
-	if (con->pk_attrs)
-		found = is_key(pkid, con->pk_attrs) || facts->new_columns != NIL;
-	else
-		found = zdm_facts_oids("SELECT indexrelid FROM pg_index WHERE indrelid = $1 AND indisprimary AND indimmediate",
-							   pkid, InvalidOid, 0) != NIL;
-	if (!found)
+	indexid = con->pk_attrs ? key_index(pkid, con->pk_attrs) : primary_key_index(pkid);
+	if (OidIsValid(indexid) && facts->alone)
+	{
+		Relation	index = index_open(indexid, AccessShareLock);
+
+		/* a key over periods is of another access method */
+		if (index->rd_rel->relam == BTREE_AM_OID)
+			check_types(facts, relid, con, index);
+		index_close(index, NoLock);
+	}
+	if (!OidIsValid(indexid) && (con->pk_attrs == NIL || facts->new_columns == NIL))
 		zdm_facts_fails(facts, pkid,
 						psprintf("Fails: the referenced columns are no key. Use zdm.add_unique(%s, ...) or zdm.add_primary_key() there first.",
 								 zdm_facts_literal(pkid)));

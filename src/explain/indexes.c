@@ -12,6 +12,7 @@
 #include "commands/tablespace.h"
 #include "explain/facts.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parse_utilcmd.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -22,6 +23,42 @@ static bool
 name_is_taken(const IndexStmt *stmt, Oid relid)
 {
 	return stmt->idxname && OidIsValid(get_relname_relid(stmt->idxname, get_rel_namespace(relid)));
+}
+
+typedef struct KeyColumn
+{
+	IndexElem  *elem;
+	Oid			typid;
+	const char *am;
+	Oid			amid;
+} KeyColumn;
+
+static void
+check_opclass(void *arg)
+{
+	const KeyColumn *key = arg;
+
+	(void) ResolveOpClass(key->elem->opclass, key->typid, key->am, key->amid);
+}
+
+/*
+ * Has the access method of an index, analyzed, what it takes to index its columns?  Errors with
+ * UNDEFINED_OBJECT when it is not there.
+ */
+void
+zdm_facts_require_opclasses(ZdmFacts *facts, Oid relid, const IndexStmt *stmt)
+{
+	KeyColumn	key = {.am = strcmp(stmt->accessMethod, "rtree") == 0 ? "gist" : stmt->accessMethod};
+	ListCell   *lc;
+
+	key.amid = get_index_am_oid(key.am, false);
+	foreach(lc, stmt->indexParams)
+	{
+		key.elem = lfirst_node(IndexElem, lc);
+		key.typid = key.elem->name ? get_atttype(relid, get_attnum(relid, key.elem->name)) : exprType(key.elem->expr);
+		if (OidIsValid(key.typid))
+			zdm_facts_fails_if(facts, relid, check_opclass, &key, "Name an operator class for the type, or use another access method.");
+	}
 }
 
 static void
@@ -47,7 +84,7 @@ zdm_explain_create_index(ZdmFacts *facts, IndexStmt *stmt)
 	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_require_key_columns(facts, relid, stmt);
 	zdm_facts_refuse_virtual_keys(facts, relid, stmt);
-	(void) transformIndexStmt(relid, copyObject(stmt), facts->sql);
+	zdm_facts_require_opclasses(facts, relid, transformIndexStmt(relid, copyObject(stmt), facts->sql));
 	if (name_is_taken(stmt, relid))
 	{
 		zdm_facts_lock(facts, relid, stmt->concurrent ? ShareUpdateExclusiveLock : ShareLock);

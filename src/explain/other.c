@@ -9,9 +9,14 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "commands/policy.h"
+#include "commands/trigger.h"
 #include "explain/facts.h"
 #include "nodes/makefuncs.h"
+#include "parser/parse_func.h"
+#include "rewrite/rewriteSupport.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -30,17 +35,66 @@ own_relation(const RangeVar *rv)
 	return relation_with(rv, ZDM_RIGHT_OWNER);
 }
 
+#define ADVICE_TAKEN "Fails: the table has one of that name already. Choose another name."
+
+/* The function is there and fit for it, and the name is free on each table. */
+static void
+check_trigger(ZdmFacts *facts, const List *tree, const CreateTrigStmt *stmt)
+{
+	Oid			funcid = LookupFuncName(stmt->funcname, 0, NULL, false);
+	ListCell   *lc;
+
+	foreach(lc, stmt->columns)
+		zdm_facts_require_column(facts, linitial_oid(tree), strVal(lfirst(lc)));
+	foreach(lc, stmt->replace ? NIL : tree)
+	{
+		if (OidIsValid(get_trigger_oid(lfirst_oid(lc), stmt->trigname, true)))
+			zdm_facts_fails(facts, lfirst_oid(lc), ADVICE_TAKEN);
+	}
+	if (get_func_rettype(funcid) != TRIGGEROID)
+		zdm_facts_fails(facts, linitial_oid(tree), "Fails: the function does not return trigger. Name one that does.");
+}
+
 static void
 create_trigger(ZdmFacts *facts, const CreateTrigStmt *stmt)
 {
 	Oid			relid = zdm_facts_lookup(stmt->relation, false);
+	List	   *tree = zdm_facts_tree(relid, stmt->row && get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE);
 
 	zdm_facts_require(relid, ZDM_RIGHT_TRIGGER);
 	if (stmt->constrrel)
 		zdm_facts_require(zdm_facts_lookup(stmt->constrrel, false), ZDM_RIGHT_TRIGGER);
-	zdm_facts_lock_list(facts,
-						zdm_facts_tree(relid, stmt->row && get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE),
-						ShareRowExclusiveLock);
+	zdm_facts_lock_list(facts, tree, ShareRowExclusiveLock);
+	check_trigger(facts, tree, stmt);
+}
+
+static void
+create_rule(ZdmFacts *facts, const RuleStmt *stmt)
+{
+	Oid			relid = own_relation(stmt->relation);
+
+	zdm_facts_lock(facts, relid, AccessExclusiveLock);
+	if (!stmt->replace && OidIsValid(get_rewrite_oid(relid, stmt->rulename, true)))
+		zdm_facts_fails(facts, relid, ADVICE_TAKEN);
+}
+
+static void
+create_policy(ZdmFacts *facts, const CreatePolicyStmt *stmt)
+{
+	Oid			relid = own_relation(stmt->table);
+
+	zdm_facts_lock(facts, relid, AccessExclusiveLock);
+	if (OidIsValid(get_relation_policy_oid(relid, stmt->policy_name, true)))
+		zdm_facts_fails(facts, relid, ADVICE_TAKEN);
+}
+
+static void
+alter_policy(ZdmFacts *facts, const AlterPolicyStmt *stmt)
+{
+	Oid			relid = own_relation(stmt->table);
+
+	(void) get_relation_policy_oid(relid, stmt->policy_name, false);
+	zdm_facts_lock(facts, relid, AccessExclusiveLock);
 }
 
 static bool
@@ -82,7 +136,11 @@ cluster(ZdmFacts *facts, const ClusterStmt *stmt)
 
 	if (stmt->relation)
 	{
-		cluster_one(facts, relation_with(stmt->relation, ZDM_RIGHT_MAINTAIN));
+		Oid			relid = relation_with(stmt->relation, ZDM_RIGHT_MAINTAIN);
+
+		cluster_one(facts, relid);
+		if (stmt->indexname)
+			zdm_facts_require_cluster_index(facts, relid, stmt->indexname);
 		return;
 	}
 	foreach(lc, zdm_facts_maintained(InvalidOid))
@@ -202,15 +260,12 @@ publish(ZdmFacts *facts, const List *objects)
 static void
 replace_view(ZdmFacts *facts, const ViewStmt *stmt)
 {
-	Oid			relid = zdm_facts_lookup(stmt->view, true);
+	Oid			relid = stmt->replace ? zdm_facts_lookup(stmt->view, true) : InvalidOid;
 
+	if (!stmt->replace && zdm_facts_new_relation_is_taken(stmt->view))
+		zdm_facts_note(facts, false, "Fails: a relation of that name is there already. Say CREATE OR REPLACE, or choose another name.");
 	if (!OidIsValid(relid))
 		return;
-	if (!stmt->replace)
-	{
-		zdm_facts_note(facts, false, "Fails: a relation of that name is there already. Say CREATE OR REPLACE, or choose another name.");
-		return;
-	}
 	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_check_kind(OBJECT_VIEW, get_rel_relkind(relid), relid);
 	zdm_facts_lock(facts, relid, AccessExclusiveLock);
@@ -225,6 +280,26 @@ create_statistics(ZdmFacts *facts, const CreateStatsStmt *stmt)
 	{
 		if (IsA(lfirst(lc), RangeVar))
 			zdm_facts_lock(facts, own_relation(lfirst(lc)), ShareUpdateExclusiveLock);
+	}
+}
+
+/* OWNED BY: errors with what PostgreSQL says of the names. */
+static void
+require_owner_column(const ZdmFacts *facts, const List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		const DefElem *option = lfirst_node(DefElem, lc);
+		List	   *names = strcmp(option->defname, "owned_by") == 0 ? defGetQualifiedName((DefElem *) option) : NIL;
+		int			count = list_length(names);
+
+		/* one is NONE */
+		if (count > 1)
+			zdm_facts_require_column(facts,
+									 zdm_facts_lookup(makeRangeVarFromNameList(list_truncate(list_copy(names), count - 1)), false),
+									 strVal(llast(names)));
 	}
 }
 
@@ -251,6 +326,7 @@ alter_sequence(ZdmFacts *facts, const AlterSeqStmt *stmt)
 		return;
 	zdm_facts_require(relid, ZDM_RIGHT_OWNER);
 	zdm_facts_check_kind(OBJECT_SEQUENCE, get_rel_relkind(relid), relid);
+	require_owner_column(facts, stmt->options);
 	zdm_explain_sequence(facts, relid, stmt);
 }
 
@@ -272,13 +348,13 @@ locks_a_table(ZdmFacts *facts, Node *stmt)
 			create_trigger(facts, (CreateTrigStmt *) stmt);
 			return true;
 		case T_RuleStmt:
-			zdm_facts_lock(facts, own_relation(((RuleStmt *) stmt)->relation), AccessExclusiveLock);
+			create_rule(facts, (RuleStmt *) stmt);
 			return true;
 		case T_CreatePolicyStmt:
-			zdm_facts_lock(facts, own_relation(((CreatePolicyStmt *) stmt)->table), AccessExclusiveLock);
+			create_policy(facts, (CreatePolicyStmt *) stmt);
 			return true;
 		case T_AlterPolicyStmt:
-			zdm_facts_lock(facts, own_relation(((AlterPolicyStmt *) stmt)->table), AccessExclusiveLock);
+			alter_policy(facts, (AlterPolicyStmt *) stmt);
 			return true;
 		case T_ViewStmt:
 			replace_view(facts, (ViewStmt *) stmt);
@@ -303,6 +379,26 @@ locks_a_table(ZdmFacts *facts, Node *stmt)
 			return true;
 		case T_AlterPublicationStmt:
 			publish(facts, ((AlterPublicationStmt *) stmt)->pubobjects);
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Those that lock nothing, but name something.  False for others. */
+static bool
+names_something(ZdmFacts *facts, Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_GrantStmt:
+			zdm_explain_grant(facts, (GrantStmt *) stmt);
+			return true;
+		case T_GrantRoleStmt:
+			zdm_explain_grant_role((GrantRoleStmt *) stmt);
+			return true;
+		case T_CreateSeqStmt:
+			require_owner_column(facts, ((CreateSeqStmt *) stmt)->options);
 			return true;
 		default:
 			return false;
@@ -365,5 +461,5 @@ is_beyond_us(ZdmFacts *facts, Node *stmt)
 bool
 zdm_explain_other(ZdmFacts *facts, Node *stmt)
 {
-	return locks_a_table(facts, stmt) || maintains(facts, stmt) || is_beyond_us(facts, stmt);
+	return locks_a_table(facts, stmt) || names_something(facts, stmt) || maintains(facts, stmt) || is_beyond_us(facts, stmt);
 }

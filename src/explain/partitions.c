@@ -129,12 +129,37 @@ adopt_foreign_keys(ZdmFacts *facts, Oid parentid, Oid childid)
 									"Checks a foreign key of the parent. Use zdm.add_foreign_key() on the new partition first.");
 }
 
+typedef struct NewBound
+{
+	char	   *name;
+	Relation	parent;
+	PartitionBoundSpec *bound;	/* analyzed */
+} NewBound;
+
+static void
+check_bound(void *arg)
+{
+	const NewBound *what = arg;
+
+	check_new_partition_bound(what->name, what->parent, what->bound, make_parsestate(NULL));
+}
+
+/* It must be a bound at all, and no other partition's. */
+static void
+require_free_bound(ZdmFacts *facts, Relation parent, char *name, PartitionBoundSpec *bound)
+{
+	NewBound	what = {name, parent, bound};
+
+	zdm_facts_fails_if(facts, RelationGetRelid(parent), check_bound, &what, "Choose other bounds, or detach the other partition first.");
+}
+
 static void
 attach(ZdmFacts *facts, Relation parent, Relation child, PartitionBoundSpec *bound)
 {
 	List	   *bound_qual = get_qual_from_partbound(parent, bound);
 	List	   *qual = list_concat(copyObject(bound_qual), copyObject(RelationGetPartitionQual(parent)));
 
+	require_free_bound(facts, parent, RelationGetRelationName(child), bound);
 	zdm_facts_lock_indexes(facts, RelationGetRelid(parent), ShareUpdateExclusiveLock);
 	build_missing_indexes(facts, parent, child);
 	adopt_foreign_keys(facts, RelationGetRelid(parent), RelationGetRelid(child));
@@ -228,6 +253,7 @@ create_partition(ZdmFacts *facts, CreateStmt *stmt)
 				 errmsg("\"%s\" is not partitioned", RelationGetRelationName(parent)),
 				 errhint("Name a table that was made with PARTITION BY.")));
 	bound = transformPartitionBound(pstate, parent, stmt->partbound);
+	require_free_bound(facts, parent, stmt->relation->relname, bound);
 	if (!bound->is_default)
 		check_default_partition(facts, parent, get_qual_from_partbound(parent, bound));
 	relation_close(parent, NoLock);
@@ -259,7 +285,7 @@ zdm_explain_create_table(ZdmFacts *facts, CreateStmt *stmt)
 {
 	ListCell   *lc;
 
-	if (OidIsValid(zdm_facts_lookup(stmt->relation, true)))
+	if (zdm_facts_new_relation_is_taken(stmt->relation))
 	{
 		zdm_facts_note(facts, stmt->if_not_exists,
 					   stmt->if_not_exists ? "The relation is there already: nothing is done." :

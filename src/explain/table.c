@@ -198,12 +198,14 @@ change_owner(AlterState *state, const AlterTableCmd *cmd)
 }
 
 static void
-lock_named_index(AlterState *state, const char *name, LOCKMODE mode)
+cluster_on(AlterState *state, const char *name)
 {
-	Oid			indexid = name ? get_relname_relid(name, get_rel_namespace(state->relid)) : InvalidOid;
+	Oid			indexid = get_relname_relid(name, get_rel_namespace(state->relid));
 
 	if (OidIsValid(indexid))
-		zdm_facts_lock(state->facts, indexid, mode);
+		zdm_facts_lock(state->facts, indexid, state->mode);
+	if (state->facts->alone)
+		zdm_facts_require_cluster_index(state->facts, state->relid, name);
 }
 
 /* INHERIT */
@@ -243,10 +245,16 @@ table_level(AlterState *state, AlterTableCmd *cmd)
 								AccessExclusiveLock);
 			break;
 		case AT_ClusterOn:
-			lock_named_index(state, cmd->name, state->mode);
+			cluster_on(state, cmd->name);
 			break;
 		case AT_ReplicaIdentity:
-			lock_named_index(state, ((ReplicaIdentityStmt *) cmd->def)->name, ShareLock);
+			zdm_explain_replica_identity(state->facts, state->relid, (ReplicaIdentityStmt *) cmd->def);
+			break;
+		case AT_SetRelOptions:
+			zdm_explain_set_options(state->facts, state->relid, (List *) cmd->def);
+			break;
+		case AT_ColumnDefault:
+			zdm_explain_column_default(state->facts, state->relid, cmd);
 			break;
 		case AT_AddInherit:
 			zdm_facts_lock(state->facts, parent_of(cmd), ShareUpdateExclusiveLock);
@@ -259,6 +267,7 @@ table_level(AlterState *state, AlterTableCmd *cmd)
 			zdm_explain_detach(state->facts, state->relid, (PartitionCmd *) cmd->def);
 			break;
 		default:
+			zdm_facts_require_trigger_or_rule(state->relid, cmd);
 			break;
 	}
 }
@@ -279,6 +288,9 @@ subcommand(AlterState *state, AlterTableCmd *cmd)
 			break;
 		case AT_SetNotNull:
 			zdm_explain_set_not_null(facts, state->relid, tree, cmd->name);
+			break;
+		case AT_DropNotNull:
+			zdm_explain_drop_not_null(facts, tree, cmd->name);
 			break;
 		case AT_DropColumn:
 			zdm_explain_drop_column(facts, state->relid, tree, cmd);
@@ -417,6 +429,7 @@ zdm_explain_alter_table(ZdmFacts *facts, AlterTableStmt *stmt)
 	state.relkind = get_rel_relkind(state.relid);
 	state.recurse = stmt->relation->inh;
 	state.mode = AlterTableGetLockLevel(stmt->cmds);
+	facts->alone = list_length(stmt->cmds) == 1;
 	if (stmt->objtype != OBJECT_TABLE)
 		zdm_facts_check_kind(stmt->objtype, state.relkind, state.relid);
 	if (state.relkind == RELKIND_COMPOSITE_TYPE)
