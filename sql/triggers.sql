@@ -188,7 +188,7 @@ CALL backfill('trg_t', 'n = id - 1');
 SELECT count(*) FROM trg_log;
 
 -- a trigger that pauses its own job: it takes effect after the batch
-CALL trg_reset(20);
+CALL trg_reset(4000);
 CREATE FUNCTION trg_pause() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM zdm.pause_job(zdm.job_id('trg: pause'));
@@ -197,7 +197,7 @@ END $$;
 CREATE TRIGGER trg_1 AFTER UPDATE ON trg_t FOR EACH STATEMENT EXECUTE FUNCTION trg_pause();
 SELECT zdm.start_backfill('trg_t', 'n = id', name => 'trg: pause') AS job \gset
 CALL settle(:job);
-SELECT state, rows_done BETWEEN 1 AND 19 AS begun FROM zdm.jobs WHERE job_id = :job;
+SELECT state, rows_done BETWEEN 1 AND 3999 AS begun FROM zdm.jobs WHERE job_id = :job;
 DROP TRIGGER trg_1 ON trg_t;
 SELECT zdm.resume_job(:job);
 CALL zdm.wait_for_job(:job);

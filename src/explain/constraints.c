@@ -39,23 +39,6 @@ check_expression(const ZdmFacts *facts, Oid relid, const Constraint *con)
 	relation_close(rel, NoLock);
 }
 
-/*
- * Fails when relid has a constraint of that name, unless the statement drops
- * some.  merges: one that is only inherited becomes the table's own.
- */
-void
-zdm_facts_refuse_taken_constraint(ZdmFacts *facts, Oid relid, const char *name, bool merges)
-{
-	Oid			conid = name && !facts->frees_names ? get_relation_constraint_oid(relid, name, true) : InvalidOid;
-	HeapTuple	tuple = OidIsValid(conid) ? SearchSysCache1(CONSTROID, ObjectIdGetDatum(conid)) : NULL;
-
-	if (!HeapTupleIsValid(tuple))
-		return;
-	if (!merges || ((Form_pg_constraint) GETSTRUCT(tuple))->conislocal)
-		zdm_facts_fails(facts, relid, "Fails: a constraint of that name is there already. Choose another name, or use zdm.validate_constraint() when it is the same and NOT VALID.");
-	ReleaseSysCache(tuple);
-}
-
 /* The index of a constraint is a relation, and there is one primary key. */
 static void
 refuse_second_key(ZdmFacts *facts, Oid relid, const IndexStmt *stmt)

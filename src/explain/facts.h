@@ -82,6 +82,7 @@ extern bool zdm_facts_relation_is_taken(Oid schema, const char *name, bool has_t
 extern bool zdm_facts_new_relation_is_taken(const RangeVar *rv);
 extern bool zdm_facts_object_is_taken(ObjectType objtype, const char *name);
 extern void zdm_facts_refuse_taken_name(ZdmFacts *facts, const Node *stmt);
+extern void zdm_facts_refuse_taken_constraint(ZdmFacts *facts, Oid relid, const char *name, bool merges);
 
 /* named_objects.c */
 extern void zdm_facts_require_cluster_index(ZdmFacts *facts, Oid relid, const char *name);
@@ -111,7 +112,6 @@ extern void zdm_explain_add_constraint(ZdmFacts *facts, Oid relid, bool recurse,
 extern void zdm_explain_add_foreign_key(ZdmFacts *facts, Oid relid, const Constraint *con);
 extern void zdm_explain_add_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
 extern void zdm_explain_use_index(ZdmFacts *facts, Oid relid, IndexStmt *stmt);
-extern void zdm_facts_refuse_taken_constraint(ZdmFacts *facts, Oid relid, const char *name, bool merges);
 extern void zdm_explain_drop_constraint(ZdmFacts *facts, Oid relid, bool recurse,
 										const AlterTableCmd *cmd);
 extern void zdm_explain_alter_constraint(ZdmFacts *facts, Oid relid, const AlterTableCmd *cmd);

@@ -2,15 +2,16 @@
  * taken_names.c
  *	  What is created, or gets a new name, needs one that is free.
  *
- * Objects on a table (constraints, triggers, policies, rules) are looked for
- * where their statements are; here are those that a schema or the database
- * has.
+ * Triggers, policies and rules of a table are looked for where their statements
+ * are; here are those that a schema or the database has, and constraints.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "explain/facts.h"
@@ -40,6 +41,23 @@ bool
 zdm_facts_relation_is_taken(Oid schema, const char *name, bool has_type)
 {
 	return OidIsValid(get_relname_relid(name, schema)) || (has_type && type_is_taken(schema, name, false));
+}
+
+/*
+ * Fails when relid has a constraint of that name, unless the statement drops
+ * some.  merges: one that is only inherited becomes the table's own.
+ */
+void
+zdm_facts_refuse_taken_constraint(ZdmFacts *facts, Oid relid, const char *name, bool merges)
+{
+	Oid			conid = name && !facts->frees_names ? get_relation_constraint_oid(relid, name, true) : InvalidOid;
+	HeapTuple	tuple = OidIsValid(conid) ? SearchSysCache1(CONSTROID, ObjectIdGetDatum(conid)) : NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	if (!merges || ((Form_pg_constraint) GETSTRUCT(tuple))->conislocal)
+		zdm_facts_fails(facts, relid, "Fails: a constraint of that name is there already. Choose another name, or use zdm.validate_constraint() when it is the same and NOT VALID.");
+	ReleaseSysCache(tuple);
 }
 
 /* Where a new relation goes; InvalidOid: a schema that is not there yet. */

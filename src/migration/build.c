@@ -279,7 +279,5 @@ zdm_column_plan_end(ZdmColumnPlan *build)
 	number = number_steps(plan->retire, number);
 	(void) number_steps(plan->purge, number);
 	plan->removes = plan->retire != NIL || plan->purge != NIL;
-	if (AttributeNumberIsValid(build->attnum))
-		plan->carries = zdm_record_take(build->rel, build->attnum, zdm_column_plan_fate(build));
 	return plan;
 }

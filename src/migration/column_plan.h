@@ -99,18 +99,14 @@ typedef struct ZdmIndexCarry
 extern ZdmIndexCarry *zdm_carry_index(ZdmColumnPlan *build, Oid index);
 
 /* dependents.c */
-typedef struct ZdmColumnRecord ZdmColumnRecord;
-
 extern void zdm_column_list_dependents(ZdmColumnPlan *build);
-extern void zdm_dependents_record(ZdmColumnRecord *record, Relation rel, AttrNumber attnum, ZdmColumnFate fate);
 
 /* record.c */
 
 /* is key of a record about the column alone? */
 #define ZDM_RECORD_OWN_SQL "(key = 'NOT NULL' OR key LIKE 'the %')"
 
-extern void zdm_record_add(ZdmColumnRecord *record, const char *what, const char *definition);
-extern char *zdm_record_take(Relation rel, AttrNumber attnum, ZdmColumnFate fate);
+extern void zdm_column_plan_record(ZdmColumnPlan *build);
 
 /* rows.c */
 typedef struct ZdmRows
@@ -122,6 +118,9 @@ typedef struct ZdmRows
 extern ZdmRows *zdm_rows_of_words(const char *sql, Oid relid, AttrNumber attnum, const char *name, const char *word1,
 								  const char *word2);
 extern ZdmRows *zdm_rows_of(const char *sql, Oid relid, AttrNumber attnum, const char *name);
+
+/* dependents.c */
+extern ZdmRows *zdm_dependents_carried(Relation rel, AttrNumber attnum, ZdmColumnFate fate);
 
 /* rewrite.c */
 typedef struct ZdmRenaming

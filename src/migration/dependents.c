@@ -276,22 +276,27 @@ zdm_migration_fate(const ZdmMigration *migration)
 }
 
 /*
- * What the plan of a column carries over, into a record: see record.c.  A
- * publication has nothing of the column that could be lost with it.
+ * What the plan of a column carries over: what it is called and how it is
+ * defined.  A publication has nothing of the column that could be lost with it.
  */
-void
-zdm_dependents_record(ZdmColumnRecord *record, Relation rel, AttrNumber attnum, ZdmColumnFate fate)
+ZdmRows *
+zdm_dependents_carried(Relation rel, AttrNumber attnum, ZdmColumnFate fate)
 {
 	ZdmRows    *rows = find_dependents(rel, attnum, get_attname(RelationGetRelid(rel), attnum, false));
+	int			count = 0;
 
 	for (int i = 0; i < rows->count; i++)
 	{
 		char	  **row = rows->values[i];
 
-		if (is_word(row, DEP_CERTAIN, "t") && !is_left(row, fate) && !is_word(row, DEP_KIND, "publication"))
-			zdm_record_add(record, is_word(row, DEP_KIND, "default") ? "the default" :
-						   psprintf("%s %s", row[DEP_KIND], row[DEP_NAME]), row[DEP_DEFINITION]);
+		if (!is_word(row, DEP_CERTAIN, "t") || is_left(row, fate) || is_word(row, DEP_KIND, "publication"))
+			continue;
+		row[0] = is_word(row, DEP_KIND, "default") ? pstrdup("the default") : psprintf("%s %s", row[DEP_KIND], row[DEP_NAME]);
+		row[1] = row[DEP_DEFINITION];
+		rows->values[count++] = row;
 	}
+	rows->count = count;
+	return rows;
 }
 
 /* ---------- for users ---------- */

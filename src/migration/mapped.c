@@ -162,6 +162,7 @@ zdm_column_plan_mapped(ZdmColumnPlan *build)
 	plan_retire(build);
 	plan_purge(build);
 	zdm_column_list_dependents(build);
+	zdm_column_plan_record(build);
 	if (!build->reversible)
 		zdm_column_plan_warn(build, "there is no expression for the way back: from the moment on in which column \"%s\" is retired, its values are not kept right, and zdm.revert() is refused",
 							 build->old_name);

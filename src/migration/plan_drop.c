@@ -181,5 +181,6 @@ zdm_plan_drop_column(Relation rel, int64 id, const char *column)
 	zdm_column_plan_purge(build, InvalidOid, build->hidden_name,
 						  psprintf("ALTER TABLE %s DROP COLUMN %s", build->table, quote_identifier(build->hidden_name)));
 	zdm_column_list_dependents(build);
+	zdm_column_plan_record(build);
 	return zdm_column_plan_end(build);
 }

@@ -20,20 +20,18 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-struct ZdmColumnRecord
+/* Rows of what something is called and how it is defined; each once. */
+static void
+add_rows(StringInfo json, const ZdmRows *rows)
 {
-	StringInfoData json;		/* an object: the thing, its definition */
-};
-
-/* Each thing once; its name does not tell which column it is of. */
-void
-zdm_record_add(ZdmColumnRecord *record, const char *what, const char *definition)
-{
-	if (record->json.len > 1)
-		appendStringInfoChar(&record->json, ',');
-	escape_json(&record->json, what);
-	appendStringInfoChar(&record->json, ':');
-	escape_json(&record->json, definition ? definition : "");
+	for (int i = 0; i < rows->count; i++)
+	{
+		if (json->len > 1)
+			appendStringInfoChar(json, ',');
+		escape_json(json, rows->values[i][0]);
+		appendStringInfoChar(json, ':');
+		escape_json(json, rows->values[i][1] ? rows->values[i][1] : "");
+	}
 }
 
 /* Of the column itself: what it is called in a message, and how it is set. */
@@ -56,54 +54,58 @@ static const char attributes_sql[] =
 #define SHARED "key ~ '^the (comment|statistics target|access of )'"
 
 static void
-add_attributes(ZdmColumnRecord *record, Relation rel, AttrNumber attnum)
+add_attributes(StringInfo json, Relation rel, AttrNumber attnum)
 {
-	ZdmRows    *rows = zdm_rows_of(attributes_sql, RelationGetRelid(rel), attnum, NULL);
-
-	for (int i = 0; i < rows->count; i++)
-		zdm_record_add(record, rows->values[i][0], rows->values[i][1]);
+	add_rows(json, zdm_rows_of(attributes_sql, RelationGetRelid(rel), attnum, NULL));
 }
 
 static void
-begin(ZdmColumnRecord *record)
+begin(StringInfo json)
 {
-	initStringInfo(&record->json);
-	appendStringInfoChar(&record->json, '{');
+	initStringInfo(json);
+	appendStringInfoChar(json, '{');
 }
 
 static char *
-end(ZdmColumnRecord *record)
+end(StringInfo json)
 {
-	appendStringInfoChar(&record->json, '}');
-	return record->json.data;
+	appendStringInfoChar(json, '}');
+	return json->data;
 }
 
 /*
  * What a column has, as a JSON object in the current memory context.  A column
  * that is dropped takes along what is its own.
  */
-char *
-zdm_record_take(Relation rel, AttrNumber attnum, ZdmColumnFate fate)
+static char *
+take(Relation rel, AttrNumber attnum, ZdmColumnFate fate)
 {
-	ZdmColumnRecord record;
+	StringInfoData json;
 
-	begin(&record);
+	begin(&json);
 	if (fate != ZDM_COLUMN_DROPPED)
-		add_attributes(&record, rel, attnum);
-	zdm_dependents_record(&record, rel, attnum, fate);
-	return end(&record);
+		add_attributes(&json, rel, attnum);
+	add_rows(&json, zdm_dependents_carried(rel, attnum, fate));
+	return end(&json);
+}
+
+/* Record what the old column has. */
+void
+zdm_column_plan_record(ZdmColumnPlan *build)
+{
+	build->plan->carries = take(build->rel, build->attnum, zdm_column_plan_fate(build));
 }
 
 static char *
 attributes_of(Relation rel, const char *column)
 {
 	AttrNumber	attnum = column ? get_attnum(RelationGetRelid(rel), column) : InvalidAttrNumber;
-	ZdmColumnRecord record;
+	StringInfoData json;
 
-	begin(&record);
+	begin(&json);
 	if (attnum > 0)
-		add_attributes(&record, rel, attnum);
-	return end(&record);
+		add_attributes(&json, rel, attnum);
+	return end(&json);
 }
 
 enum
@@ -129,7 +131,7 @@ find_difference(const ZdmMigration *migration, Relation rel, AttrNumber attnum)
 {
 	char	   *new_column = zdm_catalog_ask("SELECT new_column FROM zdm.mapping WHERE migration_id = $1", migration->id);
 	ZdmRows    *rows = zdm_rows_of_words(difference_sql, migration->target, attnum, psprintf(INT64_FORMAT, migration->id),
-										 zdm_record_take(rel, attnum, zdm_migration_fate(migration)),
+										 take(rel, attnum, zdm_migration_fate(migration)),
 										 attributes_of(rel, new_column));
 
 	return rows->count > 0 ? rows->values[0] : NULL;
