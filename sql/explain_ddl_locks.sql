@@ -632,7 +632,8 @@ INSERT INTO statements (statement) VALUES
     ('ALTER TABLE t ADD EXCLUDE USING gist (a WITH =)'),
     ('ALTER TABLE docs ADD UNIQUE (d)'),
     ('ALTER TABLE docs ADD COLUMN x int UNIQUE'),
-    ('ALTER SEQUENCE seq OWNED BY NONE');
+    ('ALTER SEQUENCE seq OWNED BY NONE'),
+    ('ALTER TABLE part RENAME CONSTRAINT part_pkey TO part_a');
 
 -- Statements that not every version has, or that do not do the same on each; "outcome" is how the comparison begins.
 CREATE TABLE newer (n int GENERATED ALWAYS AS IDENTITY, first int, last int, outcome text, statement text);

@@ -77,7 +77,11 @@ rename_constraint(ZdmFacts *facts, Oid relid, const RenameStmt *stmt)
 	ReleaseSysCache(tuple);
 	zdm_facts_refuse_taken_constraint(facts, relid, stmt->newname, false);
 	if (OidIsValid(indexid))
+	{
 		zdm_facts_lock(facts, indexid, ShareUpdateExclusiveLock);
+		if (zdm_facts_relation_is_taken(get_rel_namespace(indexid), stmt->newname, false))
+			zdm_facts_fails(facts, relid, ADVICE_TAKEN);
+	}
 }
 
 /* Of a trigger, rule or policy: the old name must be there, the new one not. */

@@ -153,7 +153,7 @@ sql($node, 'CREATE DATABASE strange');
 use_zdm($node, 'strange');
 sql($node, 'GRANT CREATE ON SCHEMA public TO PUBLIC; GRANT USAGE ON SCHEMA zdm TO PUBLIC', 'strange');
 table_of($_, "of_$_", undef, 'strange') for qw(can_login no_login);
-my %jobs = map { $_ => start_job($node, "of_$_", db => 'strange', rate => 4000) } qw(can_login no_login);
+my %jobs = map { $_ => start_job($node, "of_$_", db => 'strange', rate => 1000) } qw(can_login no_login);
 for my $name (sort keys %settings)
 {
 	next if $name =~ /^(role|session_replication_role|standard_conforming_strings|array_nulls|exit_on_error)$/;
