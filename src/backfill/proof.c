@@ -8,7 +8,8 @@
  * moves.  So all leaves are read under one snapshot, and "nothing found" holds
  * for the instant it was taken.
  *
- * A snapshot holds back the xmin horizon, so its age is limited
+ * The locks are given back as soon as somebody waits for one, and the proof
+ * begins anew.  A snapshot holds back the xmin horizon, so its age is limited
  * (zdm.max_snapshot_age).  A target too large for that is left to sweeps: a
  * sweep that found nothing shows that no row matches which was there when it
  * began and was not updated since.
@@ -28,13 +29,26 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
-#define STEP_BLOCKS 256
+/* read at a time: so many that it takes about STEP_MS */
+#define FIRST_BLOCKS 16
+#define MOST_BLOCKS 256
+#define STEP_MS 10.0
+
+/* how often to look for those who wait for a lock */
+#define WAITERS_MS 10.0
+
+/* given way to others so often in a row, it takes too long */
+#define MOST_INTERRUPTIONS 10
 
 typedef struct ProofState
 {
 	instr_time	start;
 	bool		found;
 	Oid			leaf;			/* being read, for a message */
+	const List *leaves;			/* OIDs of those that are locked */
+	double		waiters_at;		/* ms since start at which to look for waiters
+								 * again */
+	BlockNumber blocks;			/* to be read next */
 } ProofState;
 
 static bool
@@ -50,6 +64,50 @@ snapshot_is_old(const ProofState *state)
 	return zdm_ms_since(state->start) >= zdm_max_snapshot_age;
 }
 
+static bool
+somebody_waits(ProofState *state)
+{
+	double		ms = zdm_ms_since(state->start);
+	ListCell   *lc;
+
+	if (ms < state->waiters_at)
+		return false;
+	state->waiters_at = ms + WAITERS_MS;
+	foreach(lc, state->leaves)
+	{
+		if (zdm_relation_is_wanted(lfirst_oid(lc), RowExclusiveLock))
+			return true;
+	}
+	return false;
+}
+
+/* ZDM_DONE: there is nothing in these blocks, and the next may be read. */
+static ZdmVerdict
+read_blocks(ZdmBackfillRun *run, ProofState *state, BlockNumber from, BlockNumber to)
+{
+	ZdmRange	range = {.stripes = 1,.stripe = 0};
+	instr_time	start;
+	double		ms;
+
+	INSTR_TIME_SET_CURRENT(start);
+	ItemPointerSet(&range.from, from, 0);
+	ItemPointerSet(&range.to, to, 0);
+	run->base.at_rows = true;
+	zdm_statement_select(run->statements, &range, found_row, state);
+	run->base.at_rows = false;
+	if (state->found)
+		return ZDM_FOUND;
+	if (snapshot_is_old(state))
+		return ZDM_SLOW;
+	if (zdm_database_is_wanted())
+		return ZDM_STOP;
+	if (somebody_waits(state))
+		return ZDM_BUSY;
+	ms = zdm_ms_since(start);
+	state->blocks = ms > STEP_MS ? Max(state->blocks / 2, 1) : Min(state->blocks * 2, MOST_BLOCKS);
+	return ZDM_DONE;
+}
+
 static ZdmVerdict
 read_leaf(ZdmBackfillRun *run, ProofState *state, Relation rel)
 {
@@ -57,21 +115,14 @@ read_leaf(ZdmBackfillRun *run, ProofState *state, Relation rel)
 
 	/* a row in quarantine is not right, but it is known */
 	zdm_quarantine_hold_back(run, RelationGetRelid(rel), rel->rd_rel->relfilenode);
-	for (BlockNumber block = 0; block < blocks; block += STEP_BLOCKS)
+	for (BlockNumber block = 0; block < blocks;)
 	{
-		ZdmRange	range = {.stripes = 1,.stripe = 0};
+		BlockNumber next = block + Min(state->blocks, blocks - block);
+		ZdmVerdict	verdict = read_blocks(run, state, block, next);
 
-		ItemPointerSet(&range.from, block, 0);
-		ItemPointerSet(&range.to, Min(block + STEP_BLOCKS, blocks), 0);
-		run->base.at_rows = true;
-		zdm_statement_select(run->statements, &range, found_row, state);
-		run->base.at_rows = false;
-		if (state->found)
-			return ZDM_FOUND;
-		if (snapshot_is_old(state))
-			return ZDM_SLOW;
-		if (zdm_database_is_wanted())
-			return ZDM_STOP;
+		if (verdict != ZDM_DONE)
+			return verdict;
+		block = next;
 		CHECK_FOR_INTERRUPTS();
 	}
 	return ZDM_DONE;
@@ -127,6 +178,7 @@ proof_body(ZdmRun *base, void *arg)
 
 	if (verdict != ZDM_DONE)
 		return verdict;
+	state->leaves = leaves;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	return for_each_leaf(run, state, leaves, read_leaf);
 }
@@ -138,12 +190,14 @@ zdm_proof(ZdmBackfillRun *run)
 	ZdmVerdict	verdict;
 	ZdmError   *error;
 	ProofState	state;
+	int			interruptions = 0;
 
 	if (zdm_max_snapshot_age == 0)
 		return ZDM_PROOF_TOO_LONG;
 	for (;;)
 	{
 		memset(&state, 0, sizeof(state));
+		state.blocks = FIRST_BLOCKS;
 		INSTR_TIME_SET_CURRENT(state.start);
 		zdm_predicate_take_all();
 		verdict = zdm_txn(&run->base, zdm_max_snapshot_age, proof_body, &state, &error);
@@ -161,6 +215,11 @@ zdm_proof(ZdmBackfillRun *run)
 			case ZDM_ROW_ERROR:
 				/* a row on which the predicate fails: a sweep finds out which */
 				return verdict == ZDM_ROW_ERROR ? ZDM_PROOF_LEFT : ZDM_PROOF_TOO_LONG;
+			case ZDM_BUSY:
+				/* in the middle, and not for a lock that it could not have */
+				if (state.leaves && ++interruptions >= MOST_INTERRUPTIONS)
+					return ZDM_PROOF_TOO_LONG;
+				/* fall through */
 			default:
 				if (!zdm_verdict_try_again(&run->base, state.leaf, verdict, error))
 					return ZDM_PROOF_ENDED;

@@ -24,10 +24,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_database.h"
+#include "compat/lock.h"
 #include "core/catalog.h"
 #include "job/lock.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "storage/lwlock.h"
 #include "utils/resowner.h"
 
 /* object ids of the dispatchers' locks; their class id is 0 */
@@ -243,4 +245,31 @@ bool
 zdm_database_is_wanted(void)
 {
 	return zdm_database_is_wanted_oid(MyDatabaseId);
+}
+
+/*
+ * Does somebody wait for a lock of ours of that mode on a relation to be given
+ * back?  From 17 on a try for a lock does not tell: who has one already is let
+ * through.  Who waits has made a shared entry of a fast-path lock.
+ */
+bool
+zdm_relation_is_wanted(Oid relid, LOCKMODE held)
+{
+	LOCKTAG		tag;
+	uint32		hashcode;
+	const LOCK *lock;
+	LOCKMASK	waiters;
+
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	hashcode = LockTagHashCode(&tag);
+	LWLockAcquire(LockHashPartitionLock(hashcode), LW_SHARED);
+	lock = zdm_compat_my_lock(&tag, LockHashPartition(hashcode));
+	waiters = lock ? lock->waitMask : 0;
+	LWLockRelease(LockHashPartitionLock(hashcode));
+	for (LOCKMODE mode = AccessShareLock; mode <= MaxLockMode; mode++)
+	{
+		if ((waiters & LOCKBIT_ON(mode)) != 0 && DoLockModesConflict(held, mode))
+			return true;
+	}
+	return false;
 }

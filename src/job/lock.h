@@ -9,6 +9,8 @@
 #ifndef ZDM_JOB_LOCK_H
 #define ZDM_JOB_LOCK_H
 
+#include "storage/lockdefs.h"
+
 typedef struct ZdmJobLock
 {
 	int			pid;
@@ -28,5 +30,6 @@ extern void zdm_dispatch_lock_release_next(void);
 
 extern bool zdm_database_is_wanted(void);
 extern bool zdm_database_is_wanted_oid(Oid database);
+extern bool zdm_relation_is_wanted(Oid relid, LOCKMODE held);
 
 #endif							/* ZDM_JOB_LOCK_H */

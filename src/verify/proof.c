@@ -33,7 +33,6 @@
 #include "postgres.h"
 
 #include "access/relation.h"
-#include "compat/lock.h"
 #include "core/settings.h"
 #include "job/lock.h"
 #include "miscadmin.h"
@@ -71,28 +70,6 @@ typedef struct Proof
 	ZdmVerifyCursor next;
 } Proof;
 
-/*
- * Does somebody wait for an ACCESS SHARE lock of ours to be given back?  From
- * 17 on a try for a lock does not tell: who has one already is let through.
- * Who waits has made a shared entry of a fast-path lock.
- */
-static bool
-is_waited_for(Oid relid)
-{
-	LOCKTAG		tag;
-	uint32		hashcode;
-	const LOCK *lock;
-	bool		result;
-
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
-	hashcode = LockTagHashCode(&tag);
-	LWLockAcquire(LockHashPartitionLock(hashcode), LW_SHARED);
-	lock = zdm_compat_my_lock(&tag, LockHashPartition(hashcode));
-	result = lock && (lock->waitMask & LOCKBIT_ON(AccessExclusiveLock)) != 0;
-	LWLockRelease(LockHashPartitionLock(hashcode));
-	return result;
-}
-
 static bool
 somebody_waits(const Proof *proof)
 {
@@ -100,7 +77,7 @@ somebody_waits(const Proof *proof)
 
 	foreach(lc, proof->leaves)
 	{
-		if (is_waited_for(RelationGetRelid(((ProofLeaf *) lfirst(lc))->rel)))
+		if (zdm_relation_is_wanted(RelationGetRelid(((ProofLeaf *) lfirst(lc))->rel), AccessShareLock))
 			return true;
 	}
 	return false;

@@ -161,5 +161,21 @@ SKIP:
 	is(sql($node, "SELECT count(*) FROM zdm.quarantine WHERE job_id = $job"), 15, 'memory: and listed');
 }
 
+# ---- the proof at the end is the longest transaction of a backfill: it gives way to who wants the table ----
+
+sql($node, q{
+	CREATE FUNCTION slow(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN PERFORM pg_sleep(0.002); RETURN $1; END';
+	CREATE TABLE proved (id int PRIMARY KEY, new text, filler text);
+	ALTER TABLE proved ALTER filler SET STORAGE PLAIN;
+	INSERT INTO proved (id, filler) SELECT i, repeat('x', 5000) FROM generate_series(1, 1000) i;});
+$job = start_job($node, 'proved', set => 'new = slow(id)');
+ok(poll($node, "SELECT count(*) > 0 FROM pg_stat_activity JOIN zdm.workers USING (pid)"
+	. " WHERE job_id = $job AND xact_start < clock_timestamp() - interval '0.4 s'"), 'proof: begun');
+is(sqlstate($node, "SET lock_timeout = '1s'; BEGIN; LOCK TABLE proved IN ACCESS EXCLUSIVE MODE; COMMIT"), '00000',
+	'proof: it gives way to a strong lock');
+is(job($node, $job, 'state'), 'running', 'proof: not at its end by then');
+wait_done($node, $job, 'proof');
+is(sql($node, 'SELECT count(*) FROM proved WHERE new IS DISTINCT FROM id::text'), 0, 'proof: every row is right');
+
 $node->stop;
 done_testing();
