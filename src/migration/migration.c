@@ -340,26 +340,35 @@ lock_jobs(const ZdmMigration *migration)
 	}
 }
 
+static bool
+has_same_jobs(const ZdmMigration *a, const ZdmMigration *b)
+{
+	return a->main_job == b->main_job && a->retire_job == b->retire_job && a->purge_job == b->purge_job;
+}
+
 /*
  * The migration that somebody gives an order to, with the rows of its jobs and
- * its own locked.  Errors as zdm_migration_load_visible().
+ * its own locked.  Who adds a job has the one before locked: so once all that
+ * are there are locked, none comes, and its own row comes last.  Errors as
+ * zdm_migration_load_visible().
  */
 ZdmMigration *
 zdm_migration_lock_with_jobs(const char *name)
 {
 	ZdmMigration *seen = zdm_migration_load_visible(name);
-	ZdmMigration *locked;
+	ZdmMigration *now;
 
 	for (;;)
 	{
 		lock_jobs(seen);
-		locked = zdm_migration_lock(seen->id);
-		if (locked == NULL)
+		now = zdm_migration_load(seen->id);
+		if (now && has_same_jobs(now, seen))
+			now = zdm_migration_lock(seen->id);
+		if (now == NULL)
 			return zdm_migration_load_visible(name);
-		if (locked->main_job == seen->main_job && locked->retire_job == seen->retire_job &&
-			locked->purge_job == seen->purge_job)
-			return locked;
-		seen = locked;
+		if (has_same_jobs(now, seen))
+			return now;
+		seen = now;
 	}
 }
 
